@@ -1,0 +1,53 @@
+//! What happened to one connection, for those who look at single ones.
+
+use std::sync::Arc;
+
+use super::{BootNs, Connection};
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum EventKind {
+    /// Found open when webb began to watch.
+    Adopted = 1,
+    /// Still connecting when it was first sampled.
+    Opened = 2,
+    /// Established.
+    Established = 3,
+    /// Never established.
+    Failed = 4,
+    /// Closed.
+    Closed = 5,
+}
+
+impl EventKind {
+    /// The documented name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EventKind::Adopted => "adopted",
+            EventKind::Opened => "opened",
+            EventKind::Established => "established",
+            EventKind::Failed => "failed",
+            EventKind::Closed => "closed",
+        }
+    }
+
+    /// The kind of a wire number.
+    pub fn from_number(n: u8) -> Option<Self> {
+        use EventKind::{Adopted, Closed, Established, Failed, Opened};
+        [Adopted, Opened, Established, Failed, Closed].into_iter().find(|k| *k as u8 == n)
+    }
+}
+
+/// One event; `connection` is the state just after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Counts events of one agent instance from 1; a jump is a miss.
+    pub sequence: u64,
+    /// When it happened (not when it was read).
+    pub at: BootNs,
+    /// What happened.
+    pub kind: EventKind,
+    /// To which connection.
+    pub connection: Arc<Connection>,
+}

@@ -1,0 +1,30 @@
+//! The words of webb as plain types: ends, connections, owners, entities, edges, slices.
+//!
+//! Everything above imports this room and this room imports nothing. No wire type, no kernel
+//! struct and no protobuf message appears here; they are converted at the edge that receives them.
+
+mod connection;
+mod end;
+mod event;
+mod hist;
+mod ids;
+mod names;
+mod outcome;
+mod owner;
+mod slice;
+mod status;
+mod text;
+mod time;
+
+pub use connection::{Connection, ConnectionState, Side, View};
+pub use end::{End, EndId, EndState, Endpoint, Isns, Role, RoleEvidence, Seen, Transport};
+pub use event::{Event, EventKind};
+pub use hist::{Hist, MAX_US, bucket_bounds, bucket_index};
+pub use ids::{AgentInstance, ConnectionId, EntityId, StableHasher};
+pub use names::{Entity, EntityKind, Name, NameKind};
+pub use outcome::{OUTCOMES, Outcome};
+pub use owner::{Owner, OwnerEvidence, Process, ProcessKey};
+pub use slice::{Cause, Counters, EdgeKey, EdgeSlice, EndCounts, Loss, LossKind, LossRow, Slice, Totals};
+pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status};
+pub use text::{escape, escape_into};
+pub use time::{BootNs, UtcOffset};

@@ -1,0 +1,281 @@
+//! The unit that is streamed, merged, recorded, replayed and diffed: one interval of one agent.
+
+use std::net::IpAddr;
+
+use super::{AgentInstance, BootNs, Entity, EntityId, Hist, Name, Outcome, Transport, UtcOffset, View};
+
+/// Who talks to whom, at which dialled address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EdgeKey {
+    /// Client.
+    pub client: EntityId,
+    /// Server.
+    pub server: EntityId,
+    /// Server address as dialled; the unspecified address where far servers were folded.
+    pub addr: IpAddr,
+    /// Server port as dialled.
+    pub port: u16,
+    /// Transport.
+    pub transport: Transport,
+    /// Whether the roles are known (else the lower port stands as the server).
+    pub role_known: bool,
+}
+
+/// Counters of one edge from one end's view, as deltas over the slice; `open` is a gauge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Connections begun.
+    pub opened: u64,
+    /// Handshakes done.
+    pub established: u64,
+    /// Closed after having been established.
+    pub closed: u64,
+    /// Found open.
+    pub adopted: u64,
+    /// Ends of connections by outcome (see [`Outcome::index`]), clean ones too.
+    pub outcomes: [u64; 12],
+    /// Payload bytes to the server.
+    pub bytes_to_server: u64,
+    /// Payload bytes to the client.
+    pub bytes_to_client: u64,
+    /// Segments retransmitted by this end.
+    pub retransmits: u64,
+    /// Open at the end of the slice.
+    pub open: u64,
+    /// SYN to ESTABLISHED, microseconds, client's view only.
+    pub connect_us: Hist,
+    /// Smoothed round-trip times read in the slice, microseconds.
+    pub srtt_us: Hist,
+}
+
+impl Counters {
+    /// Ends that count as failures, of this outcome.
+    pub fn failed(&self, outcome: Outcome) -> u64 {
+        if outcome.is_failure() { self.outcomes[outcome.index()] } else { 0 }
+    }
+
+    /// All failures.
+    pub fn failures(&self) -> u64 {
+        super::OUTCOMES.iter().map(|&o| self.failed(o)).sum()
+    }
+
+    /// Adds what came in a later interval: deltas add, the gauge is replaced.
+    pub fn merge_later(&mut self, later: &Counters) {
+        self.opened += later.opened;
+        self.established += later.established;
+        self.closed += later.closed;
+        self.adopted += later.adopted;
+        for (a, b) in self.outcomes.iter_mut().zip(&later.outcomes) {
+            *a += b;
+        }
+        self.bytes_to_server += later.bytes_to_server;
+        self.bytes_to_client += later.bytes_to_client;
+        self.retransmits += later.retransmits;
+        self.open = later.open;
+        self.connect_us.merge(&later.connect_us);
+        self.srtt_us.merge(&later.srtt_us);
+    }
+
+    /// Whether nothing happened and nothing is open.
+    pub fn is_idle(&self) -> bool {
+        *self == Counters::default()
+    }
+}
+
+/// One edge in one slice. Both views are kept apart; nothing ever adds them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EdgeSlice {
+    /// Which edge.
+    pub key: EdgeKey,
+    /// As client ends saw it.
+    pub by_client: Option<Counters>,
+    /// As server ends saw it.
+    pub by_server: Option<Counters>,
+}
+
+impl EdgeSlice {
+    /// An edge with nothing counted yet.
+    pub fn new(key: EdgeKey) -> Self {
+        EdgeSlice { key, by_client: None, by_server: None }
+    }
+
+    /// The view that is shown: the client's, else the server's, and which.
+    pub fn shown(&self) -> Option<(View, &Counters)> {
+        match (&self.by_client, &self.by_server) {
+            (Some(c), _) => Some((View::Client, c)),
+            (None, Some(c)) => Some((View::Server, c)),
+            (None, None) => None,
+        }
+    }
+
+    /// The counters of one view, made if absent.
+    pub fn view_mut(&mut self, view: View) -> &mut Counters {
+        match view {
+            View::Client => self.by_client.get_or_insert_default(),
+            View::Server => self.by_server.get_or_insert_default(),
+        }
+    }
+}
+
+/// What kind of observation was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum LossKind {
+    /// Opening, establishing or closing of an end.
+    State = 1,
+    /// A periodic reading of a live end; the next one makes up for it.
+    Sample = 2,
+    /// An event that a slow viewer missed.
+    Event = 3,
+}
+
+impl LossKind {
+    /// The documented name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LossKind::State => "state",
+            LossKind::Sample => "sample",
+            LossKind::Event => "event",
+        }
+    }
+
+    /// The kind of a wire number.
+    pub fn from_number(n: u8) -> Option<Self> {
+        [LossKind::State, LossKind::Sample, LossKind::Event].into_iter().find(|k| *k as u8 == n)
+    }
+}
+
+/// Where and why something was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Cause {
+    /// A ring between kernel and agent was full.
+    RingFull = 1,
+    /// The kernel had no memory for a socket's storage.
+    NoStorage = 2,
+    /// The connection table was full: the oldest row was given up.
+    TableFull = 3,
+    /// The viewer did not keep up.
+    SlowViewer = 4,
+    /// A watched cgroup was gone for a while.
+    Blind = 5,
+}
+
+impl Cause {
+    /// The documented name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::RingFull => "ring-full",
+            Cause::NoStorage => "no-storage",
+            Cause::TableFull => "table-full",
+            Cause::SlowViewer => "slow-viewer",
+            Cause::Blind => "blind",
+        }
+    }
+
+    /// The cause of a wire number.
+    pub fn from_number(n: u8) -> Option<Self> {
+        use Cause::{Blind, NoStorage, RingFull, SlowViewer, TableFull};
+        [RingFull, NoStorage, TableFull, SlowViewer, Blind].into_iter().find(|k| *k as u8 == n)
+    }
+}
+
+/// One row of a loss table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossRow {
+    /// What was lost.
+    pub kind: LossKind,
+    /// Where and why.
+    pub cause: Cause,
+    /// How many.
+    pub count: u64,
+}
+
+/// What was not seen, by kind and place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loss(pub Vec<LossRow>);
+
+impl Loss {
+    /// Adds to one row; zero adds nothing.
+    pub fn add(&mut self, kind: LossKind, cause: Cause, count: u64) {
+        if count == 0 {
+            return;
+        }
+        match self.0.iter_mut().find(|r| r.kind == kind && r.cause == cause) {
+            Some(row) => row.count += count,
+            None => self.0.push(LossRow { kind, cause, count }),
+        }
+    }
+
+    /// Adds another table.
+    pub fn merge(&mut self, other: &Loss) {
+        for r in &other.0 {
+            self.add(r.kind, r.cause, r.count);
+        }
+    }
+
+    /// All kinds together.
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|r| r.count).sum()
+    }
+}
+
+/// Exact per-CPU counts of the kernel side for one role: right even when events are lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndCounts {
+    /// Ends begun.
+    pub opened: u64,
+    /// Handshakes done.
+    pub established: u64,
+    /// Never established.
+    pub failed: u64,
+    /// Closed after having been established.
+    pub closed: u64,
+    /// Found open.
+    pub adopted: u64,
+}
+
+/// Totals of ends by role, since the agent started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Client ends.
+    pub client: EndCounts,
+    /// Server ends.
+    pub server: EndCounts,
+    /// Ends whose role is not known.
+    pub unknown: EndCounts,
+}
+
+/// One interval of one agent. Sealed shortly after its end, never amended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slice {
+    /// Which run of which agent.
+    pub agent: AgentInstance,
+    /// Counts up from 1 within the instance, over 1 s slices.
+    pub sequence: u64,
+    /// Start, boot clock.
+    pub start: BootNs,
+    /// Length in nanoseconds.
+    pub length_ns: u64,
+    /// Wall time's offset when it was sealed.
+    pub utc: UtcOffset,
+    /// Edges that changed or have connections open.
+    pub edges: Vec<EdgeSlice>,
+    /// Entities first used in this slice.
+    pub entities: Vec<Entity>,
+    /// Names learnt in this slice.
+    pub names: Vec<Name>,
+    /// What was lost in it.
+    pub loss: Loss,
+    /// Observations that belong to an earlier, already sealed slice.
+    pub late: u64,
+    /// Agent's own processor time in the interval, nanoseconds.
+    pub cpu_ns: u64,
+}
+
+impl Slice {
+    /// First instant after the slice.
+    pub fn end(&self) -> BootNs {
+        BootNs(self.start.0 + self.length_ns)
+    }
+}
