@@ -3,3 +3,4 @@
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
 pub mod model;
+pub mod track;

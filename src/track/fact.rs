@@ -1,0 +1,132 @@
+//! What a source says: plain observations of ends, before anything is concluded from them.
+
+use crate::model::{
+    BootNs, EndId, Endpoint, Isns, Outcome, OwnerEvidence, ProcessKey, Role, RoleEvidence, Seen,
+};
+
+/// One observation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// Something happened to an end, or it was met for the first time: everything known of it.
+    End(EndFact),
+    /// New counters of an end that was described before.
+    Sample(SampleFact),
+    /// An end that was described before is still there, unchanged.
+    Alive(EndId),
+    /// A listener was opened, found open, or its owner became better known.
+    Listen(ListenFact),
+    /// A listener closed.
+    ListenClosed {
+        /// Which.
+        id: EndId,
+        /// When.
+        at: BootNs,
+    },
+    /// A walk over all live sockets begins: what it does not meet is gone.
+    WalkBegan {
+        /// When.
+        at: BootNs,
+    },
+    /// The walk is over.
+    WalkEnded {
+        /// When.
+        at: BootNs,
+        /// Whether every socket could be reported; only then can absence be concluded from it.
+        complete: bool,
+    },
+}
+
+/// Who holds a socket, as the source saw it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnerFact {
+    /// Process and its command name.
+    pub process: Option<(ProcessKey, Comm)>,
+    /// How the process is known.
+    pub evidence: OwnerEvidence,
+    /// cgroup v2 id, 0 = unknown.
+    pub cgroup: u64,
+    /// Network namespace inode, 0 = unknown.
+    pub netns: u32,
+}
+
+/// Command name of a process: at most 15 bytes and a zero, any bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Comm(pub [u8; 16]);
+
+impl Comm {
+    /// As text; bytes that are not UTF-8 are replaced.
+    pub fn to_text(self) -> String {
+        let end = self.0.iter().position(|&b| b == 0).unwrap_or(16);
+        String::from_utf8_lossy(&self.0[..end]).into_owned()
+    }
+}
+
+/// What is being said of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// It was met by a walk: adopted, or its opening record was lost, or its owner changed.
+    Met,
+    /// Its handshake was done.
+    Established,
+    /// It closed after having been established.
+    Closed(Outcome),
+    /// It never became established.
+    Failed(Outcome),
+}
+
+/// Everything known of one end at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndFact {
+    /// Which end.
+    pub id: EndId,
+    /// When.
+    pub at: BootNs,
+    /// What is said.
+    pub moment: Moment,
+    /// Own address.
+    pub local: Endpoint,
+    /// Peer's address as this socket has it.
+    pub peer: Endpoint,
+    /// Role.
+    pub role: Role,
+    /// How it is known.
+    pub role_evidence: RoleEvidence,
+    /// Who holds it.
+    pub owner: OwnerFact,
+    /// Open before the source watched; counters are since its first reading.
+    pub adopted: bool,
+    /// Sequence bases, once the handshake is done.
+    pub isns: Option<Isns>,
+    /// SYN sent or child made; 0 = not known.
+    pub opened: BootNs,
+    /// Handshake done; 0 = not yet or not known.
+    pub established: BootNs,
+    /// Counters so far.
+    pub seen: Seen,
+}
+
+/// Counters of an end described before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleFact {
+    /// Which end.
+    pub id: EndId,
+    /// When it was read.
+    pub at: BootNs,
+    /// Counters so far.
+    pub seen: Seen,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListenFact {
+    /// Which socket.
+    pub id: EndId,
+    /// When.
+    pub at: BootNs,
+    /// Where it listens; the unspecified address for all.
+    pub local: Endpoint,
+    /// Who holds it.
+    pub owner: OwnerFact,
+    /// Connections that wait to be accepted, and how many may.
+    pub backlog: Option<(u32, u32)>,
+}
