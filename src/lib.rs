@@ -3,4 +3,6 @@
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
 pub mod model;
+pub mod source;
 pub mod track;
+pub mod world;

@@ -54,6 +54,12 @@ pub struct OwnerFact {
 pub struct Comm(pub [u8; 16]);
 
 impl Comm {
+    /// Whether it is this text, without making a new one.
+    pub fn is(&self, text: &str) -> bool {
+        let end = self.0.iter().position(|&b| b == 0).unwrap_or(16);
+        &self.0[..end] == text.as_bytes()
+    }
+
     /// As text; bytes that are not UTF-8 are replaced.
     pub fn to_text(self) -> String {
         let end = self.0.iter().position(|&b| b == 0).unwrap_or(16);
@@ -69,9 +75,42 @@ pub enum Moment {
     /// Its handshake was done.
     Established,
     /// It closed after having been established.
-    Closed(Outcome),
+    Closed(Ending),
     /// It never became established.
     Failed(Outcome),
+}
+
+/// How an established end reached CLOSE, as it knows itself; roles turn it into an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// In order.
+    Clean,
+    /// This end gave it up: close with unread data, linger 0, killed.
+    Aborted,
+    /// A reset came from the peer.
+    Reset,
+    /// Retransmissions or keep-alives were used up.
+    TimedOut,
+    /// The network said that the peer cannot be reached.
+    Unreachable,
+    /// Not known.
+    Unknown,
+}
+
+impl Ending {
+    /// The outcome, once it is known which end this is.
+    pub fn outcome(self, role: Role) -> Outcome {
+        match (self, role) {
+            (Ending::Clean, _) => Outcome::Clean,
+            (Ending::TimedOut, _) => Outcome::TimedOut,
+            (Ending::Unreachable, _) => Outcome::Unreachable,
+            (Ending::Aborted, Role::Client) => Outcome::AbortedByClient,
+            (Ending::Aborted, Role::Server) => Outcome::AbortedByServer,
+            (Ending::Reset, Role::Client) => Outcome::ResetByServer,
+            (Ending::Reset, Role::Server) => Outcome::ResetByClient,
+            (Ending::Aborted | Ending::Reset, Role::Unknown) | (Ending::Unknown, _) => Outcome::Unknown,
+        }
+    }
 }
 
 /// Everything known of one end at one moment.

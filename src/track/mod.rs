@@ -1,6 +1,21 @@
 //! Facts → ends and connections. No I/O, no clock: time comes with the facts, so that the same code
 //! runs under the kernel, a capture, a property test and a fuzzer.
+//!
+//! [`Track::apply`] takes facts in the order in which they were read. [`Track::flush`] gives events
+//! and changed connections; [`Track::seal`] gives what is to be counted in one slice.
 
+mod delta;
+mod entities;
 mod fact;
+mod join;
+mod listen;
+mod roles;
+mod table;
+#[cfg(test)]
+mod tests;
+mod tracked;
+mod walk;
 
-pub use fact::{Comm, EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+pub use delta::{Counted, Step};
+pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+pub use table::{Flushed, Track, TrackConfig};

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel side and src/source/ebpf/records.rs agree on: records, configuration, counts.
+ * Little endian, naturally aligned, no hidden padding. Times are CLOCK_BOOTTIME nanoseconds.
+ */
+#ifndef WEBB_H
+#define WEBB_H
+
+#include <linux/types.h>
+
+#define WEBB_SCOPES 32
+
+/* Kinds of record; each ring holds records that begin with one. */
+enum webb_kind {
+	WEBB_ESTABLISHED = 1, /* struct webb_record */
+	WEBB_ENDED = 2,	      /* struct webb_record: to CLOSE */
+	WEBB_NOT_SENT = 3,    /* struct webb_record: connect() ended before a SYN */
+	WEBB_LISTEN = 4,      /* struct webb_record */
+	WEBB_LISTEN_END = 5,  /* struct webb_record */
+	WEBB_MET = 6,	      /* struct webb_record, by the walk */
+	WEBB_SAMPLE = 7,      /* struct webb_sample, by the walk */
+	WEBB_ALIVE = 8,	      /* struct webb_alive, by the walk */
+};
+
+enum webb_role {
+	WEBB_UNKNOWN = 0,
+	WEBB_CLIENT = 1,
+	WEBB_SERVER = 2,
+	WEBB_LISTENER = 3,
+	WEBB_ROLES = 4,
+};
+
+/* How the role is known; numbers of model::RoleEvidence. */
+enum webb_role_evidence {
+	WEBB_SAW_CONNECT = 1,
+	WEBB_CLONED = 2,
+};
+
+/* How the owner is known; numbers of model::OwnerEvidence. */
+enum webb_owner_evidence {
+	WEBB_OWNER_UNKNOWN = 0,
+	WEBB_OWNER_INHERITED = 1,
+	WEBB_OWNER_OPENED = 2,
+	WEBB_OWNER_HOLDS = 3,
+	WEBB_OWNER_CLOSED = 4,
+};
+
+enum webb_flags {
+	WEBB_F_ADOPTED = 1,	/* open before the hooks were attached */
+	WEBB_F_ESTABLISHED = 2, /* has been ESTABLISHED */
+	WEBB_F_NO_PORT = 4,	/* never got a local port */
+	WEBB_F_PEER_FIN = 8,	/* the peer's FIN was received */
+};
+
+struct webb_owner {
+	__u64 start; /* start_boottime of the thread group leader */
+	__u32 pid;
+	__u32 evidence;
+	char comm[16];
+};
+
+struct webb_record {
+	__u8 kind;
+	__u8 role;
+	__u8 role_evidence;
+	__u8 flags;
+	__u8 old_state;
+	__u8 state;
+	__u16 err; /* sk_err */
+	__u32 generation;
+	__u32 netns; /* inode */
+	__u64 at;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u64 cgroup;
+	__u64 opened;
+	__u64 established;
+	__u8 local[16];
+	__u8 peer[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u32 isn_tx;
+	__u32 isn_rx;
+	__u32 retransmits;
+	struct webb_owner owner;
+	__u64 sent;
+	__u64 received;
+	__u32 srtt_us;	  /* 0 = none */
+	__u32 min_rtt_us; /* ~0 = none */
+	__u32 backlog;
+	__u32 max_backlog;
+};
+
+struct webb_sample {
+	__u8 kind;
+	__u8 pad[3];
+	__u32 generation;
+	__u64 at;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u64 sent;
+	__u64 received;
+	__u32 srtt_us;
+	__u32 min_rtt_us;
+	__u32 retransmits;
+	__u32 pad2;
+};
+
+struct webb_alive {
+	__u8 kind;
+	__u8 pad[3];
+	__u32 generation;
+	__u64 cookie;
+	__u64 netns_cookie;
+};
+
+/* Written by user space, one element. */
+struct webb_config {
+	__u32 scopes;	     /* entries used; 0 with all = 0 watches nothing */
+	__u32 all;	     /* watch the whole host */
+	__u32 self;	     /* our own process, left out */
+	__u32 epoch;	     /* a socket described in an older epoch is described again */
+	__u32 pass;	     /* number of the running or last pass over open files */
+	__u32 pass_complete; /* the last pass that went through */
+	__u64 scope_id[WEBB_SCOPES];
+	__u32 scope_level[WEBB_SCOPES];
+};
+
+/* Counted per CPU, only ever added to; exact also when records are lost. */
+struct webb_counts {
+	__u64 opened[WEBB_ROLES];
+	__u64 established[WEBB_ROLES];
+	__u64 failed[WEBB_ROLES];
+	__u64 closed[WEBB_ROLES];
+	__u64 adopted[WEBB_ROLES];
+	__u64 state_produced;
+	__u64 state_lost;
+	__u64 sample_produced;
+	__u64 sample_lost;
+	__u64 no_storage;
+};
+
+#endif

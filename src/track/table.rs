@@ -1,0 +1,675 @@
+//! The table of live connections.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::delta::{Counted, Step, Waiting as WaitingStep};
+use super::entities::Entities;
+use super::fact::{Comm, EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+use super::join::Waiting;
+use super::listen::ListenSet;
+use super::tracked::{Tracked, slot};
+use super::walk::Walk;
+use crate::model::{
+    BootNs, Connection, ConnectionCounts, ConnectionId, EdgeKey, End, EndId, EndState, Endpoint, Entity,
+    EntityId, EntityKind, EventKind, Owner, Process, ProcessKey, Role, Seen, View,
+};
+use crate::world::Far;
+
+/// Bounds of a table.
+#[derive(Clone, Debug)]
+pub struct TrackConfig {
+    /// Hash of the boot that cgroup ids and pids belong to.
+    pub node: u64,
+    /// Live connections at most; beyond it new ones are counted as lost.
+    pub connections: usize,
+}
+
+/// What a flush gives.
+#[derive(Debug, Default)]
+pub struct Flushed {
+    /// What happened, in order.
+    pub events: Vec<(BootNs, EventKind, Arc<Connection>)>,
+    /// Connections that changed without an event.
+    pub changed: Vec<Arc<Connection>>,
+    /// Ids under which a connection was published and is no more.
+    pub removed: Vec<ConnectionId>,
+    /// Entities used for the first time.
+    pub entities: Vec<Entity>,
+    /// Processes seen for the first time, with their cgroup.
+    pub processes: Vec<(Arc<Process>, u64)>,
+    /// cgroups seen for the first time.
+    pub cgroups: Vec<u64>,
+}
+
+/// Ends, joined to connections.
+#[derive(Debug)]
+pub struct Track {
+    config: TrackConfig,
+    pub(super) ends: HashMap<EndId, (u64, View)>,
+    pub(super) rows: HashMap<u64, Tracked>,
+    next_key: u64,
+    pub(super) waiting: Waiting,
+    pub(super) listeners: ListenSet,
+    pub(super) entities: Entities,
+    pub(super) walk: Walk,
+    dirty: Vec<u64>,
+    steps: VecDeque<WaitingStep>,
+    /// Over, kept until their last slice is sealed.
+    over: VecDeque<(BootNs, u64)>,
+    processes: HashMap<ProcessKey, Arc<Process>>,
+    fresh_processes: Vec<(Arc<Process>, u64)>,
+    cgroup_paths: HashMap<u64, Option<Arc<str>>>,
+    fresh_cgroups: Vec<u64>,
+    removed: Vec<ConnectionId>,
+    counts: ConnectionCounts,
+    lost: u64,
+}
+
+impl Track {
+    /// An empty table.
+    pub fn new(config: TrackConfig) -> Self {
+        Track {
+            entities: Entities::new(config.node),
+            config,
+            ends: HashMap::new(),
+            rows: HashMap::new(),
+            next_key: 1,
+            waiting: Waiting::default(),
+            listeners: ListenSet::default(),
+            walk: Walk::default(),
+            dirty: Vec::new(),
+            steps: VecDeque::new(),
+            over: VecDeque::new(),
+            processes: HashMap::new(),
+            fresh_processes: Vec::new(),
+            cgroup_paths: HashMap::new(),
+            fresh_cgroups: Vec::new(),
+            removed: Vec::new(),
+            counts: ConnectionCounts::default(),
+            lost: 0,
+        }
+    }
+
+    /// Takes one observation.
+    pub fn apply(&mut self, fact: Fact) {
+        match fact {
+            Fact::End(f) => self.end(f),
+            Fact::Sample(f) => self.sample(&f),
+            Fact::Alive(id) => self.alive(id),
+            Fact::Listen(f) => self.listen(f),
+            Fact::ListenClosed { id, at } => self.listeners.close(id, at),
+            Fact::WalkBegan { at } => self.walk_began(at),
+            Fact::WalkEnded { at, complete } => self.walk_ended(at, complete),
+        }
+    }
+
+    fn end(&mut self, f: EndFact) {
+        self.listeners.note_local(f.owner.netns, f.local.addr);
+        if let Some(&(key, view)) = self.ends.get(&f.id) {
+            self.update(key, view, &f);
+            return;
+        }
+        if f.moment == Moment::Met && self.walk.closed_meanwhile(f.id) {
+            return;
+        }
+        self.admit(f);
+    }
+
+    /// An end that is not in the table.
+    fn admit(&mut self, f: EndFact) {
+        if self.rows.len() >= self.config.connections {
+            self.lost += 1;
+            return;
+        }
+        let end = self.new_end(&f);
+        let first = if f.adopted { Step::Adopted } else { Step::Opened };
+        let opened = end.opened.known().unwrap_or(f.at);
+        let joined = end.isns.and_then(|isns| self.waiting.meet(end.id, isns, end.role));
+        let (key, view) = match joined.and_then(|(other, role)| self.join(&end, other, role)) {
+            Some(place) => place,
+            None => self.insert(end, f.at),
+        };
+        self.ends.insert(f.id, (key, view));
+        self.step(if f.adopted { f.at } else { opened }, key, view, first);
+        if self.walk.running {
+            self.mark_met(key, view);
+        }
+        if f.adopted && f.moment == Moment::Met {
+            self.walk.hold(key);
+        }
+        self.update(key, view, &f);
+    }
+
+    fn insert(&mut self, end: End, at: BootNs) -> (u64, View) {
+        let key = self.next_key;
+        self.next_key += 1;
+        let far = EntityKind::Far { addr: end.peer.addr }.id();
+        let adopted = end.adopted;
+        let (mut row, view) = Tracked::new(end, far);
+        if adopted {
+            self.counts.adopted += 1;
+            row.pending.adopted = Some(at);
+        } else {
+            self.counts.opened += 1;
+        }
+        self.counts.live += 1;
+        self.rows.insert(key, row);
+        (key, view)
+    }
+
+    /// Puts an end beside the other one that was found for it.
+    fn join(&mut self, end: &End, other: EndId, role: Role) -> Option<(u64, View)> {
+        let &(key, other_view) = self.ends.get(&other)?;
+        let view = Option::<View>::from(role)?;
+        if view == other_view {
+            // The other end stood on the wrong side for want of a role.
+            self.flip(key);
+        }
+        let mut end = end.clone();
+        self.set_both_roles(key, &mut end, role);
+        let row = self.rows.get_mut(&key)?;
+        row.put(view, end);
+        Some((key, view))
+    }
+
+    /// Exchanges the sides of a row and of its ends' places.
+    pub(super) fn flip(&mut self, key: u64) {
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        row.flip();
+        for view in [View::Client, View::Server] {
+            if let Some(end) = &row.side(view).end {
+                self.ends.insert(end.id, (key, view));
+            }
+        }
+        for s in self.steps.iter_mut().filter(|s| s.key == key) {
+            s.view = match s.view {
+                View::Client => View::Server,
+                View::Server => View::Client,
+            };
+        }
+        self.touch(key);
+    }
+
+    fn new_end(&mut self, f: &EndFact) -> End {
+        End {
+            id: f.id,
+            local: f.local,
+            peer: f.peer,
+            role: f.role,
+            role_evidence: f.role_evidence,
+            owner: self.owner(&f.owner),
+            entity: self.entities.of_owner(&f.owner),
+            adopted: f.adopted,
+            isns: f.isns,
+            opened: f.opened,
+            established: f.established,
+            closed: BootNs::default(),
+            state: EndState::Opening,
+            outcome: None,
+            seen: Seen::default(),
+        }
+    }
+
+    /// What a fact changes of an end that is in the table.
+    fn update(&mut self, key: u64, view: View, f: &EndFact) {
+        let owner =
+            f.owner.process.is_some().then(|| (self.owner(&f.owner), self.entities.of_owner(&f.owner)));
+        self.traffic(key, view, f.at, f.seen);
+        if self.walk.running {
+            self.mark_met(key, view);
+        }
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        let mut known_now = None;
+        let mut steps = [None, None];
+        let far_known = row.connection.client.end.is_some() && row.connection.server.end.is_some();
+        let ending = match f.moment {
+            Moment::Closed(ending) => Some(ending),
+            _ => None,
+        };
+        row.endings[slot(view)] = row.endings[slot(view)].or(ending);
+        let Some(end) = row.end_mut(view) else { return };
+        if end.state >= EndState::Closed {
+            return;
+        }
+        // The tuple: at CLOSE a peer address may be gone, and a failed connect has no local port.
+        if f.local.port != 0 {
+            end.local = f.local;
+        }
+        if f.peer.port != 0 {
+            end.peer = f.peer;
+        }
+        if let Some((owner, entity)) = owner {
+            end.owner = owner;
+            end.entity = entity;
+        }
+        if end.isns.is_none() && f.isns.is_some() {
+            end.isns = f.isns;
+            known_now = f.isns.map(|isns| (end.id, isns, end.role));
+        }
+        end.opened = end.opened.known().unwrap_or(f.opened);
+        end.established = end.established.known().unwrap_or(f.established);
+        let was_open = end.state == EndState::Established;
+        let established = f.isns.is_some() && !matches!(f.moment, Moment::Failed(_));
+        if established && !was_open {
+            end.state = EndState::Established;
+            if !end.adopted {
+                steps[0] =
+                    Some((end.established.known().unwrap_or(f.at), Step::Established(end.connect_us())));
+            }
+        }
+        match f.moment {
+            Moment::Met | Moment::Established => {}
+            Moment::Closed(_) => {
+                end.state = EndState::Closed;
+                end.closed = f.at;
+                steps[1] = Some((f.at, Step::Closed));
+            }
+            Moment::Failed(outcome) => {
+                end.state = EndState::Failed;
+                end.closed = f.at;
+                end.outcome = Some(outcome);
+                steps[1] = Some((f.at, Step::Failed));
+            }
+        }
+        let (address, entity) = (end.local, end.entity);
+        let side = row.side_mut(view);
+        side.entity = entity;
+        if view == View::Client || !far_known {
+            side.address = address;
+        }
+        row.connection.changed = f.at;
+        if let (Some((at, _)), None) = (steps[0], row.pending.established)
+            && row.connection.state != crate::model::ConnectionState::Open
+        {
+            row.pending.established = Some(at);
+            self.counts.established += 1;
+        }
+        let over = row.settle();
+        if over {
+            row.pending.over = Some(f.at);
+            let failed = row.connection.state == crate::model::ConnectionState::Failed;
+            self.ended(key, f.at, failed);
+        } else if row.published.is_none()
+            && row.pending.established.is_none()
+            && row.pending.adopted.is_none()
+        {
+            row.pending.opened = Some(f.opened.known().unwrap_or(f.at));
+        }
+        for (at, step) in steps.into_iter().flatten() {
+            self.step(at, key, view, step);
+        }
+        if matches!(f.moment, Moment::Closed(_) | Moment::Failed(_)) {
+            self.walk.closed(f.id);
+        }
+        self.touch(key);
+        if let Some((id, isns, role)) = known_now {
+            self.renumber(key, view, id, isns, role);
+        }
+    }
+
+    /// The numbers of an end became known: it may meet its other end, and its row has a new id.
+    fn renumber(&mut self, key: u64, view: View, id: EndId, isns: crate::model::Isns, role: Role) {
+        if let Some((other, _)) = self.waiting.meet(id, isns, role)
+            && let Some(&(other_key, other_view)) = self.ends.get(&other)
+            && other_key != key
+            && other_view != view
+        {
+            self.absorb(key, other_key, other_view);
+        }
+        if let Some(row) = self.rows.get_mut(&key)
+            && let Some(end) = &row.side(view).end
+        {
+            row.connection.id = super::tracked::connection_id(end, view);
+        }
+    }
+
+    /// Moves the end of one row into another: they turned out to be one connection.
+    fn absorb(&mut self, into: u64, from: u64, view: View) {
+        let Some(mut gone) = self.rows.remove(&from) else { return };
+        let Some(end) = gone.side_mut(view).end.take() else { return };
+        self.removed.extend(gone.published);
+        let id = end.id;
+        if end.adopted {
+            self.counts.adopted = self.counts.adopted.saturating_sub(1);
+        } else {
+            self.counts.opened = self.counts.opened.saturating_sub(1);
+            self.counts.established = self.counts.established.saturating_sub(1);
+        }
+        self.counts.live = self.counts.live.saturating_sub(1);
+        if let Some(row) = self.rows.get_mut(&into) {
+            row.put(view, end);
+            row.endings[slot(view)] = gone.endings[slot(view)];
+            row.settle();
+        }
+        self.ends.insert(id, (into, view));
+        for s in self.steps.iter_mut().filter(|s| s.key == from) {
+            s.key = into;
+        }
+    }
+
+    fn sample(&mut self, f: &SampleFact) {
+        let Some(&(key, view)) = self.ends.get(&f.id) else {
+            self.walk.stranger(f.id);
+            return;
+        };
+        self.mark_met(key, view);
+        self.traffic(key, view, f.at, f.seen);
+        if let Some(row) = self.rows.get_mut(&key) {
+            row.connection.changed = f.at;
+        }
+        self.touch(key);
+    }
+
+    /// Counts what moved since the last reading of an end.
+    fn traffic(&mut self, key: u64, view: View, at: BootNs, seen: Seen) {
+        let Some(end) = self.rows.get_mut(&key).and_then(|r| r.end_mut(view)) else { return };
+        if end.state >= EndState::Closed {
+            return;
+        }
+        let before = std::mem::replace(&mut end.seen, seen);
+        end.seen.srtt_us = seen.srtt_us.or(before.srtt_us);
+        end.seen.min_rtt_us = seen.min_rtt_us.or(before.min_rtt_us);
+        let step = Step::Traffic {
+            sent: seen.bytes_sent.saturating_sub(before.bytes_sent),
+            received: seen.bytes_received.saturating_sub(before.bytes_received),
+            retransmits: seen.retransmits.saturating_sub(before.retransmits),
+            srtt_us: seen.srtt_us,
+        };
+        if !matches!(step, Step::Traffic { sent: 0, received: 0, retransmits: 0, .. }) {
+            self.step(at, key, view, step);
+        }
+    }
+
+    fn listen(&mut self, f: ListenFact) {
+        self.listeners.note_local(f.owner.netns, f.local.addr);
+        let entity = self.entities.of_owner(&f.owner);
+        self.owner(&f.owner);
+        self.walk.met_listener(f.id);
+        self.listeners.open(f.id, f.owner.netns, f.local, entity);
+    }
+
+    fn owner(&mut self, f: &OwnerFact) -> Owner {
+        let process = f.process.map(|(key, comm)| self.process(key, comm, f.cgroup));
+        let path = if f.cgroup == 0 {
+            None
+        } else {
+            let fresh = &mut self.fresh_cgroups;
+            self.cgroup_paths
+                .entry(f.cgroup)
+                .or_insert_with(|| {
+                    fresh.push(f.cgroup);
+                    None
+                })
+                .clone()
+        };
+        Owner { process, evidence: f.evidence, cgroup: f.cgroup, cgroup_path: path, netns: f.netns }
+    }
+
+    fn process(&mut self, key: ProcessKey, comm: Comm, cgroup: u64) -> Arc<Process> {
+        if let Some(p) = self.processes.get(&key)
+            && comm.is(&p.comm)
+        {
+            return p.clone();
+        }
+        if self.processes.len() >= 16_384 {
+            // Those that live on are put back by their next fact.
+            self.processes.clear();
+        }
+        let exe = None; // after an exec the old one would be wrong
+        let process = Arc::new(Process { key, comm: comm.to_text(), exe });
+        self.processes.insert(key, process.clone());
+        self.fresh_processes.push((process.clone(), cgroup));
+        process
+    }
+
+    /// The executable of a process became known.
+    pub fn set_exe(&mut self, key: ProcessKey, exe: String) {
+        let Some(old) = self.processes.get(&key) else { return };
+        let new = Arc::new(Process { exe: Some(exe), ..(**old).clone() });
+        self.processes.insert(key, new.clone());
+        self.each_owner(|owner| {
+            if owner.process.as_ref().is_some_and(|p| p.key == key) {
+                owner.process = Some(new.clone());
+                return true;
+            }
+            false
+        });
+    }
+
+    /// The path of a cgroup became known.
+    pub fn set_cgroup_path(&mut self, cgroup: u64, path: Arc<str>) {
+        self.cgroup_paths.insert(cgroup, Some(path.clone()));
+        self.each_owner(|owner| {
+            if owner.cgroup == cgroup {
+                owner.cgroup_path = Some(path.clone());
+                return true;
+            }
+            false
+        });
+    }
+
+    fn each_owner(&mut self, mut change: impl FnMut(&mut Owner) -> bool) {
+        let mut touched = Vec::new();
+        for (key, row) in &mut self.rows {
+            let mut hit = false;
+            for view in [View::Client, View::Server] {
+                hit |= row.end_mut(view).is_some_and(|e| change(&mut e.owner));
+            }
+            if hit {
+                touched.push(*key);
+            }
+        }
+        touched.into_iter().for_each(|key| self.touch(key));
+    }
+
+    fn step(&mut self, at: BootNs, key: u64, view: View, step: Step) {
+        self.steps.push_back(WaitingStep { at, key, view, step });
+    }
+
+    pub(super) fn touch(&mut self, key: u64) {
+        if let Some(row) = self.rows.get_mut(&key)
+            && !row.dirty
+        {
+            row.dirty = true;
+            self.dirty.push(key);
+        }
+    }
+
+    fn ended(&mut self, key: u64, at: BootNs, failed: bool) {
+        self.over.push_back((at, key));
+        // An end that is joined late may open a row again for a moment: count it once.
+        if self.rows.get_mut(&key).is_some_and(|row| std::mem::replace(&mut row.counted_over, true)) {
+            return;
+        }
+        if failed {
+            self.counts.failed += 1;
+        } else {
+            self.counts.closed += 1;
+        }
+        self.counts.live = self.counts.live.saturating_sub(1);
+    }
+
+    pub(super) fn mark_met(&mut self, key: u64, view: View) {
+        if let Some(row) = self.rows.get_mut(&key) {
+            row.met[slot(view)] = true;
+        }
+    }
+
+    /// An end that is gone without a trace: it closed, and its closing was lost.
+    pub(super) fn vanish(&mut self, id: EndId, at: BootNs) {
+        let Some(&(key, view)) = self.ends.get(&id) else { return };
+        let Some(end) = self.rows.get(&key).and_then(|r| r.side(view).end.as_ref()) else { return };
+        let moment = if end.state == EndState::Established {
+            Moment::Closed(super::Ending::Unknown)
+        } else {
+            Moment::Failed(crate::model::Outcome::Unknown)
+        };
+        let fact = EndFact {
+            id,
+            at,
+            moment,
+            local: end.local,
+            peer: end.peer,
+            role: end.role,
+            role_evidence: end.role_evidence,
+            owner: OwnerFact { netns: end.owner.netns, ..OwnerFact::default() },
+            adopted: end.adopted,
+            isns: end.isns,
+            opened: end.opened,
+            established: end.established,
+            seen: end.seen,
+        };
+        self.update(key, view, &fact);
+    }
+
+    /// Events and changes since the last flush.
+    pub fn flush(&mut self) -> Flushed {
+        let mut out = Flushed {
+            entities: self.entities.take_fresh(),
+            processes: std::mem::take(&mut self.fresh_processes),
+            cgroups: std::mem::take(&mut self.fresh_cgroups),
+            removed: std::mem::take(&mut self.removed),
+            ..Flushed::default()
+        };
+        let mut held = Vec::new();
+        for key in std::mem::take(&mut self.dirty) {
+            if self.walk.is_held(key) {
+                held.push(key);
+                continue;
+            }
+            let Some(row) = self.rows.get_mut(&key) else { continue };
+            row.dirty = false;
+            let pending = std::mem::take(&mut row.pending);
+            let connection = Arc::new(row.connection.clone());
+            if let Some(old) = row.published.replace(connection.id)
+                && old != connection.id
+            {
+                out.removed.push(old);
+            }
+            let before = out.events.len();
+            out.events
+                .extend(pending.events(connection.state).map(|(at, kind)| (at, kind, connection.clone())));
+            if out.events.len() == before {
+                out.changed.push(connection);
+            }
+        }
+        self.dirty = held;
+        out
+    }
+
+    /// Gives every step before `end` to its edge, and every open end as a gauge; then forgets
+    /// connections whose last step was counted.
+    pub fn seal(
+        &mut self,
+        start: BootNs,
+        end: BootNs,
+        mut count: impl FnMut(Counted),
+        mut open: impl FnMut(EdgeKey, Far, View),
+    ) {
+        let mut keep = VecDeque::new();
+        for s in std::mem::take(&mut self.steps) {
+            if s.at >= end {
+                keep.push_back(s);
+                continue;
+            }
+            let Some(row) = self.rows.get(&s.key) else { continue };
+            let ends = matches!(s.step, Step::Closed | Step::Failed);
+            let own = row.side(s.view).end.as_ref().and_then(|e| e.outcome);
+            count(Counted {
+                edge: self.edge(row),
+                far: self.far(row),
+                view: s.view,
+                step: s.step,
+                outcome: if ends { row.connection.outcome.or(own) } else { None },
+                late: s.at < start,
+            });
+        }
+        self.steps = keep;
+        for row in self.rows.values() {
+            for view in [View::Client, View::Server] {
+                if row.side(view).end.as_ref().is_some_and(|e| e.state == EndState::Established) {
+                    open(self.edge(row), self.far(row), view);
+                }
+            }
+        }
+        while let Some(&(at, key)) = self.over.front()
+            && at < end
+        {
+            self.over.pop_front();
+            if self.rows.get(&key).is_none_or(|row| !row.connection.state.is_over()) {
+                continue;
+            }
+            let Some(row) = self.rows.remove(&key) else { continue };
+            for side in [row.connection.client, row.connection.server] {
+                let Some(end) = side.end else { continue };
+                self.ends.remove(&end.id);
+                if let Some(isns) = end.isns {
+                    self.waiting.forget(end.id, isns);
+                }
+            }
+        }
+    }
+
+    fn edge(&self, row: &Tracked) -> EdgeKey {
+        let c = &row.connection;
+        EdgeKey {
+            client: c.client.entity,
+            server: self.server_entity(row),
+            addr: c.server.address.addr,
+            port: c.server.address.port,
+            transport: c.transport,
+            role_known: c.role_known,
+        }
+    }
+
+    /// Which sides are addresses whose owner is not in scope.
+    fn far(&self, row: &Tracked) -> Far {
+        let c = &row.connection;
+        let server_known = c.server.end.is_some() || self.server_entity(row) != c.server.entity;
+        Far {
+            client: c.client.end.is_none().then_some(c.client.address.addr),
+            server: (!server_known).then_some(c.server.address.addr),
+        }
+    }
+
+    /// The server's entity: its end's, else that of whoever listens, or lately listened, there.
+    fn server_entity(&self, row: &Tracked) -> EntityId {
+        let c = &row.connection;
+        match (&c.server.end, &c.client.end) {
+            (None, Some(client)) => {
+                self.served_by(client.owner.netns, c.server.address).unwrap_or(c.server.entity)
+            }
+            _ => c.server.entity,
+        }
+    }
+
+    fn served_by(&self, netns: u32, at: Endpoint) -> Option<EntityId> {
+        self.listeners.server_of(netns, at)
+    }
+
+    /// Connections, each counted once.
+    pub fn counts(&self) -> ConnectionCounts {
+        self.counts
+    }
+
+    /// Connections that were not taken in because the table was full.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Ends that the last walk met and the table does not know: it has to be told again.
+    pub fn wants_description(&mut self) -> bool {
+        self.walk.take_strangers()
+    }
+
+    /// Entities that listen, with their ports, for names.
+    pub fn listening(&self) -> impl Iterator<Item = (EntityId, u16)> {
+        self.listeners.entities()
+    }
+
+    /// Live ends, for the cost shown.
+    pub fn live_ends(&self) -> usize {
+        self.ends.len()
+    }
+}

@@ -1,0 +1,17 @@
+//! Edges, slices, names: how they are merged, folded and looked at. No I/O, no clock.
+//!
+//! [`SliceBuilder`] makes slices at the agent; [`World`] puts slices together again at the viewer.
+//! Grouping of entities into workloads happens only in [`World`], never in what is stored.
+
+mod builder;
+mod fold;
+mod merge;
+mod names;
+mod rows;
+mod view;
+
+pub use builder::{Far, SliceBuilder};
+pub use merge::{merge_adjacent, merge_beside};
+pub use names::{NameTable, Workload, WorkloadId};
+pub use rows::{EdgeId, EdgeRow, Point, WorkloadRow};
+pub use view::{Health, World};
