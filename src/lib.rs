@@ -2,6 +2,7 @@
 //!
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
+pub mod cli;
 pub mod model;
 pub mod source;
 pub mod track;
