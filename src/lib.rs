@@ -2,5 +2,6 @@
 //!
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
+pub mod api;
 pub mod model;
 pub mod track;
