@@ -3,6 +3,8 @@
 //! After a change of the proto file: first `WEBB_REGENERATE=1 cargo test --test api_current`, while
 //! the crate still builds against the old code, then the conversions in `src/api/`.
 
+#![allow(clippy::expect_used)]
+
 use std::path::Path;
 
 use prost::Message as _;
