@@ -5,5 +5,8 @@
 pub mod cli;
 pub mod model;
 pub mod source;
+pub mod api;
+pub mod model;
+pub mod store;
 pub mod track;
 pub mod world;

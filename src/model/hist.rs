@@ -62,7 +62,7 @@ impl Hist {
         for &(index, n) in &other.buckets {
             self.add(index, n);
         }
-        self.count += other.count;
+        self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.saturating_add(other.sum);
         self.max = self.max.max(other.max);
     }

@@ -56,21 +56,22 @@ impl Counters {
 
     /// All failures.
     pub fn failures(&self) -> u64 {
-        super::OUTCOMES.iter().map(|&o| self.failed(o)).sum()
+        super::OUTCOMES.iter().fold(0, |sum, &o| sum.saturating_add(self.failed(o)))
     }
 
-    /// Adds what came in a later interval: deltas add, the gauge is replaced.
+    /// Adds what came in a later interval: deltas add, the gauge is replaced. Saturates: the counts
+    /// may come from a peer.
     pub fn merge_later(&mut self, later: &Counters) {
-        self.opened += later.opened;
-        self.established += later.established;
-        self.closed += later.closed;
-        self.adopted += later.adopted;
+        self.opened = self.opened.saturating_add(later.opened);
+        self.established = self.established.saturating_add(later.established);
+        self.closed = self.closed.saturating_add(later.closed);
+        self.adopted = self.adopted.saturating_add(later.adopted);
         for (a, b) in self.outcomes.iter_mut().zip(&later.outcomes) {
-            *a += b;
+            *a = a.saturating_add(*b);
         }
-        self.bytes_to_server += later.bytes_to_server;
-        self.bytes_to_client += later.bytes_to_client;
-        self.retransmits += later.retransmits;
+        self.bytes_to_server = self.bytes_to_server.saturating_add(later.bytes_to_server);
+        self.bytes_to_client = self.bytes_to_client.saturating_add(later.bytes_to_client);
+        self.retransmits = self.retransmits.saturating_add(later.retransmits);
         self.open = later.open;
         self.connect_us.merge(&later.connect_us);
         self.srtt_us.merge(&later.srtt_us);
@@ -202,7 +203,7 @@ impl Loss {
             return;
         }
         match self.0.iter_mut().find(|r| r.kind == kind && r.cause == cause) {
-            Some(row) => row.count += count,
+            Some(row) => row.count = row.count.saturating_add(count),
             None => self.0.push(LossRow { kind, cause, count }),
         }
     }
@@ -216,7 +217,7 @@ impl Loss {
 
     /// All kinds together.
     pub fn total(&self) -> u64 {
-        self.0.iter().map(|r| r.count).sum()
+        self.0.iter().fold(0, |sum, r| sum.saturating_add(r.count))
     }
 }
 
@@ -251,7 +252,7 @@ pub struct Totals {
 pub struct Slice {
     /// Which run of which agent.
     pub agent: AgentInstance,
-    /// Counts up from 1 within the instance, over 1 s slices.
+    /// Counts up from 1 within the instance, over 1 s slices; a merged slice has its last part's.
     pub sequence: u64,
     /// Start, boot clock.
     pub start: BootNs,
@@ -276,6 +277,6 @@ pub struct Slice {
 impl Slice {
     /// First instant after the slice.
     pub fn end(&self) -> BootNs {
-        BootNs(self.start.0 + self.length_ns)
+        BootNs(self.start.0.saturating_add(self.length_ns))
     }
 }

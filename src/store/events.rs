@@ -1,0 +1,48 @@
+//! The newest events, with their sequence numbers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::model::{BootNs, Connection, Event, EventKind, Filter};
+
+#[derive(Debug)]
+pub(super) struct Events {
+    ring: VecDeque<Event>,
+    limit: usize,
+    /// Sequence number of the newest.
+    last: u64,
+}
+
+impl Events {
+    pub(super) fn new(limit: usize) -> Self {
+        Events { ring: VecDeque::new(), limit, last: 0 }
+    }
+
+    pub(super) fn push(&mut self, at: BootNs, kind: EventKind, connection: Arc<Connection>) {
+        self.last += 1;
+        self.ring.push_back(Event { sequence: self.last, at, kind, connection });
+        while self.ring.len() > self.limit {
+            self.ring.pop_front();
+        }
+    }
+
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Up to `max` events after a sequence number, and how many before them are gone.
+    pub(super) fn after(&self, sequence: u64, max: usize) -> (Vec<Event>, u64) {
+        let before_ring = self.last - self.ring.len() as u64;
+        let missed = before_ring.saturating_sub(sequence);
+        let skip = usize::try_from(sequence.saturating_sub(before_ring)).unwrap_or(usize::MAX);
+        (self.ring.iter().skip(skip).take(max).cloned().collect(), missed)
+    }
+
+    /// The newest `max` kept events that match, oldest first.
+    pub(super) fn newest(&self, max: usize, filter: &Filter) -> Vec<Event> {
+        let mut found: Vec<Event> =
+            self.ring.iter().rev().filter(|e| filter.matches_event(e)).take(max).cloned().collect();
+        found.reverse();
+        found
+    }
+}
