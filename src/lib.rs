@@ -2,5 +2,7 @@
 //!
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
+#[cfg(all(target_os = "linux", feature = "agent"))]
+pub mod identity;
 pub mod model;
 pub mod track;
