@@ -3,6 +3,8 @@
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
 pub mod cli;
+#[cfg(all(target_os = "linux", feature = "agent"))]
+pub mod identity;
 pub mod model;
 pub mod source;
 pub mod api;
