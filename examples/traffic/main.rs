@@ -116,7 +116,9 @@ fn connections(args: &Args) -> Result<SocketAddr, String> {
     if args.hold || args.hold_end {
         let ends = if args.mode == Mode::Run { 2 } else { 1 };
         sys::allow_descriptors(args.connections.saturating_mul(ends).saturating_add(64)).map_err(|e| {
-            format!("the limit of open files (ulimit -n) is too low, and raising it failed: {e}")
+            format!(
+                "too few open files are allowed (ulimit -n); serve and connect need half as many each: {e}"
+            )
         })?;
         phased(args, listener.as_ref(), client, address);
     } else {
