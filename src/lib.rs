@@ -2,13 +2,14 @@
 //!
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
+#[cfg(all(target_os = "linux", feature = "agent"))]
+pub mod agent;
+pub mod api;
 pub mod cli;
 #[cfg(all(target_os = "linux", feature = "agent"))]
 pub mod identity;
 pub mod model;
 pub mod source;
-pub mod api;
-pub mod model;
 pub mod store;
 pub mod track;
 pub mod world;

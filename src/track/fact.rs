@@ -166,6 +166,8 @@ pub struct ListenFact {
     pub local: Endpoint,
     /// Who holds it.
     pub owner: OwnerFact,
+    /// It was met by a walk, rather than seen to be opened.
+    pub met: bool,
     /// Connections that wait to be accepted, and how many may.
     pub backlog: Option<(u32, u32)>,
 }

@@ -36,8 +36,8 @@ pub struct Flushed {
     pub removed: Vec<ConnectionId>,
     /// Entities used for the first time.
     pub entities: Vec<Entity>,
-    /// Processes seen for the first time, with their cgroup.
-    pub processes: Vec<(Arc<Process>, u64)>,
+    /// Processes seen for the first time, with their cgroup and entity.
+    pub processes: Vec<(Arc<Process>, u64, EntityId)>,
     /// cgroups seen for the first time.
     pub cgroups: Vec<u64>,
 }
@@ -58,7 +58,7 @@ pub struct Track {
     /// Over, kept until their last slice is sealed.
     over: VecDeque<(BootNs, u64)>,
     processes: HashMap<ProcessKey, Arc<Process>>,
-    fresh_processes: Vec<(Arc<Process>, u64)>,
+    fresh_processes: Vec<(Arc<Process>, u64, EntityId)>,
     cgroup_paths: HashMap<u64, Option<Arc<str>>>,
     fresh_cgroups: Vec<u64>,
     removed: Vec<ConnectionId>,
@@ -390,7 +390,7 @@ impl Track {
     }
 
     fn owner(&mut self, f: &OwnerFact) -> Owner {
-        let process = f.process.map(|(key, comm)| self.process(key, comm, f.cgroup));
+        let process = f.process.map(|(key, comm)| self.process(key, comm, f));
         let path = if f.cgroup == 0 {
             None
         } else {
@@ -406,7 +406,7 @@ impl Track {
         Owner { process, evidence: f.evidence, cgroup: f.cgroup, cgroup_path: path, netns: f.netns }
     }
 
-    fn process(&mut self, key: ProcessKey, comm: Comm, cgroup: u64) -> Arc<Process> {
+    fn process(&mut self, key: ProcessKey, comm: Comm, f: &OwnerFact) -> Arc<Process> {
         if let Some(p) = self.processes.get(&key)
             && comm.is(&p.comm)
         {
@@ -419,7 +419,8 @@ impl Track {
         let exe = None; // after an exec the old one would be wrong
         let process = Arc::new(Process { key, comm: comm.to_text(), exe });
         self.processes.insert(key, process.clone());
-        self.fresh_processes.push((process.clone(), cgroup));
+        let entity = self.entities.of_owner(f);
+        self.fresh_processes.push((process.clone(), f.cgroup, entity));
         process
     }
 

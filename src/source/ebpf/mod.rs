@@ -131,12 +131,12 @@ impl EbpfSource {
 
     /// Reads up to `at_most` state records; says how many there were.
     pub fn drain_state(&mut self, at_most: usize, each: impl FnMut(Fact)) -> usize {
-        drain(&mut self.loaded.state_ring, at_most, &mut self.unknown_records, each)
+        drain(&mut self.loaded.state_ring, records::parse, at_most, &mut self.unknown_records, each)
     }
 
     /// Reads up to `at_most` records of the walk; says how many there were.
     pub fn drain_samples(&mut self, at_most: usize, each: impl FnMut(Fact)) -> usize {
-        drain(&mut self.loaded.sample_ring, at_most, &mut self.unknown_records, each)
+        drain(&mut self.loaded.sample_ring, records::parse_met, at_most, &mut self.unknown_records, each)
     }
 
     /// Numbers the next pass over open files; to be called before it starts.
@@ -234,6 +234,7 @@ fn fill_scopes(config: &mut records::Config, scopes: &[ScopeRoot]) -> Result<(),
 
 fn drain(
     ring: &mut aya::maps::RingBuf<aya::maps::MapData>,
+    parse: fn(&[u8]) -> Option<Fact>,
     at_most: usize,
     unknown: &mut u64,
     mut each: impl FnMut(Fact),
@@ -241,7 +242,7 @@ fn drain(
     let mut n = 0;
     while n < at_most {
         let Some(item) = ring.next() else { break };
-        match records::parse(&item) {
+        match parse(&item) {
             Some(fact) => each(fact),
             None => *unknown += 1,
         }

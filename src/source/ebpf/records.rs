@@ -146,6 +146,15 @@ fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { std::ptr::read_unaligned(bytes.as_ptr().cast::<T>()) })
 }
 
+/// A record of the walk as a fact.
+pub(super) fn parse_met(bytes: &[u8]) -> Option<Fact> {
+    let mut fact = parse(bytes)?;
+    if let Fact::Listen(f) = &mut fact {
+        f.met = true;
+    }
+    Some(fact)
+}
+
 /// One record as a fact; `None` for a kind or length that this build does not know.
 pub(super) fn parse(bytes: &[u8]) -> Option<Fact> {
     match *bytes.first()? {
@@ -184,6 +193,7 @@ fn from_record(kind: u8, r: &Record) -> Fact {
                 at,
                 local,
                 owner,
+                met: false,
                 backlog: Some((r.backlog, r.max_backlog)),
             });
         }

@@ -1,0 +1,302 @@
+//! The loop: read, apply, publish, seal.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::clock::{boot_now, process_cpu_ns, utc_offset};
+use super::cost;
+use super::naming::Naming;
+use super::scope::Scopes;
+use super::source::Source;
+use crate::identity::{Answer, Ask, Identity};
+use crate::model::{AgentInstance, BootNs, Cause, Loss, LossKind, Scope, Slice, Status};
+use crate::store::Store;
+use crate::track::{Counted, Fact, Step, Track};
+use crate::world::SliceBuilder;
+
+/// Length of a slice.
+const SLICE_NS: u64 = 1_000_000_000;
+/// A slice is sealed this long after its end: what comes later goes into the next one.
+const GRACE_NS: u64 = 300_000_000;
+/// Questions to identity that wait for room.
+const ASKS: usize = 65_536;
+
+/// What a pipeline is made of.
+pub(super) struct Parts {
+    pub source: Source,
+    pub track: Track,
+    pub identity: Identity,
+    pub store: Store,
+    pub instance: AgentInstance,
+    pub node: String,
+    pub scopes: Scopes,
+    pub label: String,
+}
+
+/// The pipeline thread's state.
+pub(super) struct Pipeline {
+    parts: Parts,
+    builder: SliceBuilder,
+    naming: Naming,
+    asks: Vec<Ask>,
+    started: BootNs,
+    sequence: u64,
+    start: BootNs,
+    loss: Loss,
+    blind: u64,
+    cpu_ns: u64,
+    state_seen: u64,
+}
+
+impl Pipeline {
+    pub(super) fn new(parts: Parts) -> Self {
+        let now = boot_now();
+        let mut pipeline = Pipeline {
+            parts,
+            builder: SliceBuilder::default(),
+            naming: Naming::default(),
+            asks: Vec::new(),
+            started: now,
+            sequence: 0,
+            // The first slice is short, so that the first figures come at once.
+            start: BootNs(now.0 - now.0 % SLICE_NS),
+            loss: Loss::default(),
+            blind: 0,
+            cpu_ns: process_cpu_ns(),
+            state_seen: 0,
+        };
+        pipeline.status(now);
+        pipeline
+    }
+
+    pub(super) fn run(mut self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Acquire) {
+            let end = self.end();
+            let (track, seen) = (&mut self.parts.track, &mut self.state_seen);
+            self.parts.source.poll(boot_now(), end, |fact| {
+                *seen += u64::from(is_state(&fact));
+                track.apply(fact);
+            });
+            if self.parts.track.wants_description() {
+                self.parts.source.describe_again();
+            }
+            self.publish();
+            self.identity();
+            let now = boot_now();
+            if now.0 >= end.0 + GRACE_NS {
+                self.seal(now);
+            }
+        }
+    }
+
+    fn end(&self) -> BootNs {
+        BootNs(self.start.0 + SLICE_NS)
+    }
+
+    /// Gives what changed to the store, and asks for the names of what is new.
+    fn publish(&mut self) {
+        let flushed = self.parts.track.flush();
+        let now = boot_now();
+        for entity in &flushed.entities {
+            self.naming.entity(entity, now);
+        }
+        if !flushed.entities.is_empty() {
+            self.parts.store.learn(&flushed.entities, &[]);
+        }
+        for entity in flushed.entities {
+            self.builder.describe(entity);
+        }
+        for (process, cgroup, entity) in flushed.processes {
+            self.naming.process(process.key, entity);
+            self.ask(Ask::Process { key: process.key, comm: process.comm.clone(), cgroup });
+        }
+        for cgroup in flushed.cgroups {
+            self.ask(Ask::Cgroup(cgroup));
+        }
+        if !flushed.events.is_empty() || !flushed.changed.is_empty() || !flushed.removed.is_empty() {
+            self.parts.store.publish(flushed.events, &flushed.changed, &flushed.removed);
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        // Beyond the bound a name stays what the entity itself says.
+        if self.asks.len() < ASKS {
+            self.asks.push(ask);
+        }
+    }
+
+    fn identity(&mut self) {
+        while let Some(ask) = self.asks.pop() {
+            if !self.parts.identity.try_ask(ask.clone()) {
+                self.asks.push(ask);
+                break;
+            }
+        }
+        let now = boot_now();
+        for answer in self.parts.identity.answers() {
+            match answer {
+                Answer::Process { key, exe, names } => {
+                    if let Some(exe) = exe {
+                        self.parts.track.set_exe(key, exe);
+                    }
+                    self.naming.process_answer(key, names, now);
+                }
+                Answer::Cgroup { id, path, names } => {
+                    if let Some(path) = path {
+                        self.parts.track.set_cgroup_path(id, Arc::from(path));
+                    }
+                    self.naming.cgroup_answer(id, names, now);
+                }
+            }
+        }
+        let names = self.naming.take(now);
+        if !names.is_empty() {
+            self.parts.store.learn(&[], &names);
+        }
+        for name in names {
+            self.builder.name(name);
+        }
+    }
+
+    /// Seals the slice that ended, and any that were slept through.
+    fn seal(&mut self, now: BootNs) {
+        let (track, seen) = (&mut self.parts.track, &mut self.state_seen);
+        self.parts.source.drain(|fact| {
+            *seen += u64::from(is_state(&fact));
+            track.apply(fact);
+        });
+        self.publish();
+        self.look_at_scopes(now);
+        self.naming.listening(self.parts.track.listening());
+        while now.0 >= self.end().0 + GRACE_NS {
+            let slice = self.build(now);
+            // The only writer numbers them one by one: it cannot be out of sequence.
+            let _ = self.parts.store.seal(slice);
+            self.start = self.end();
+        }
+        self.status(now);
+    }
+
+    fn build(&mut self, now: BootNs) -> Slice {
+        let mut late = 0;
+        let builder = std::cell::RefCell::new(&mut self.builder);
+        self.parts.track.seal(
+            self.start,
+            BootNs(self.start.0 + SLICE_NS),
+            |c| {
+                late += u64::from(c.late);
+                count(&mut builder.borrow_mut(), c);
+            },
+            |edge, far, view| builder.borrow_mut().edge(edge, far).view_mut(view).open += 1,
+        );
+        self.sequence += 1;
+        let cpu = process_cpu_ns();
+        let cpu_ns = cpu.saturating_sub(std::mem::replace(&mut self.cpu_ns, cpu));
+        let all = self.all_loss();
+        let loss = difference(&all, &self.loss);
+        self.loss = all;
+        Slice {
+            agent: self.parts.instance,
+            sequence: self.sequence,
+            start: self.start,
+            length_ns: SLICE_NS,
+            utc: utc_offset(),
+            loss,
+            late,
+            cpu_ns,
+            ..self.builder.take(now)
+        }
+    }
+
+    /// Everything lost since the start, in the kernel and here.
+    fn all_loss(&self) -> Loss {
+        let (_, mut loss) = self.parts.source.losses();
+        loss.add(LossKind::State, Cause::TableFull, self.parts.track.lost());
+        loss.add(LossKind::State, Cause::Blind, self.blind);
+        loss
+    }
+
+    fn look_at_scopes(&mut self, now: BootNs) {
+        let changes = self.parts.scopes.look(now);
+        self.blind += changes.vanished;
+        if changes.any {
+            self.parts.source.rescope(&self.parts.scopes.present(), &changes.returned);
+        }
+    }
+
+    fn status(&mut self, now: BootNs) {
+        let source = &self.parts.source;
+        let mut hooks = source.hooks();
+        hooks.extend(self.parts.scopes.hooks(now));
+        self.parts.store.set_status(Status {
+            agent: self.parts.instance,
+            node: self.parts.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            source: source.name().to_owned(),
+            scope: Scope { cgroups: self.parts.scopes.paths(), label: self.parts.label.clone() },
+            started: self.started,
+            now,
+            utc: utc_offset(),
+            connections: self.parts.track.counts(),
+            ends: source.ends(),
+            state_produced: source.losses().0,
+            state_seen: self.state_seen,
+            loss: self.all_loss(),
+            hooks,
+            cost: cost::read(source.bpf_bytes(), source.last_walk()),
+        });
+    }
+}
+
+/// Whether a fact came as a record of the state ring.
+fn is_state(fact: &Fact) -> bool {
+    match fact {
+        Fact::End(f) => f.moment != crate::track::Moment::Met,
+        Fact::ListenClosed { .. } => true,
+        Fact::Listen(f) => !f.met,
+        _ => false,
+    }
+}
+
+/// Gives one step to its edge.
+fn count(builder: &mut SliceBuilder, c: Counted) {
+    let edge = builder.edge(c.edge, c.far);
+    let n = edge.view_mut(c.view);
+    match c.step {
+        Step::Opened => n.opened += 1,
+        Step::Established(us) => {
+            n.established += 1;
+            if let Some(us) = us {
+                n.connect_us.record(us);
+            }
+        }
+        Step::Adopted => n.adopted += 1,
+        Step::Closed => {
+            n.closed += 1;
+            edge.count_outcome(c.view, c.outcome);
+        }
+        Step::Failed => edge.count_outcome(c.view, c.outcome),
+        Step::Traffic { sent, received, retransmits, srtt_us } => {
+            let (to_server, to_client) = match c.view {
+                crate::model::View::Client => (sent, received),
+                crate::model::View::Server => (received, sent),
+            };
+            n.bytes_to_server += to_server;
+            n.bytes_to_client += to_client;
+            n.retransmits += u64::from(retransmits);
+            if let Some(us) = srtt_us {
+                n.srtt_us.record(us.into());
+            }
+        }
+    }
+}
+
+/// What was lost after an earlier reading.
+fn difference(now: &Loss, before: &Loss) -> Loss {
+    let mut out = Loss::default();
+    for r in &now.0 {
+        let was = before.0.iter().find(|b| b.kind == r.kind && b.cause == r.cause).map_or(0, |b| b.count);
+        out.add(r.kind, r.cause, r.count.saturating_sub(was));
+    }
+    out
+}

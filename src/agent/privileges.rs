@@ -1,0 +1,70 @@
+//! Giving up what is no longer needed once everything is attached.
+//!
+//! Kept: CAP_BPF and CAP_PERFMON (iterators are opened again for each walk), CAP_NET_ADMIN (a
+//! watched cgroup that returns is attached again), CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (names of
+//! processes and containers of other users). Started through sudo, the process becomes the user who
+//! called it. To be called before other threads are started: capabilities belong to threads.
+
+use rustix::thread::{CapabilitySet, CapabilitySets};
+
+/// What is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// User id from now on.
+    pub uid: u32,
+    /// Capabilities that are still effective.
+    pub capabilities: CapabilitySet,
+}
+
+/// Why privileges could not be given up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot give up privileges ({step}: {error}); run as root, or as a user with the capabilities")]
+pub struct DropError {
+    step: &'static str,
+    error: std::io::Error,
+}
+
+/// Gives up everything that a running agent does not need.
+pub fn drop_privileges() -> Result<Kept, DropError> {
+    let wanted = CapabilitySet::BPF
+        | CapabilitySet::PERFMON
+        | CapabilitySet::NET_ADMIN
+        | CapabilitySet::SYS_PTRACE
+        | CapabilitySet::DAC_READ_SEARCH;
+    let sets = rustix::thread::capabilities(None).map_err(|e| failed("read capabilities", e))?;
+    let keep = sets.effective & wanted;
+    if let Some((uid, gid)) = sudo_user() {
+        become_user(uid, gid)?;
+    }
+    let only = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    rustix::thread::set_capabilities(None, only).map_err(|e| failed("set capabilities", e))?;
+    rustix::thread::set_no_new_privs(true).map_err(|e| failed("no_new_privs", e))?;
+    Ok(Kept { uid: rustix::process::getuid().as_raw(), capabilities: keep })
+}
+
+/// The user behind sudo, when we run as root because of it.
+fn sudo_user() -> Option<(u32, u32)> {
+    let id = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let (uid, gid) = (id("SUDO_UID")?, id("SUDO_GID")?);
+    (rustix::process::geteuid().is_root() && uid != 0).then_some((uid, gid))
+}
+
+fn become_user(uid: u32, gid: u32) -> Result<(), DropError> {
+    rustix::thread::set_keep_capabilities(true).map_err(|e| failed("keep capabilities", e))?;
+    // glibc's wrappers change all threads of the process; the raw calls only one.
+    // SAFETY: no memory is passed except an empty list with length 0.
+    let groups = unsafe { libc::setgroups(0, std::ptr::null()) };
+    check("setgroups", groups)?;
+    // SAFETY: plain integers.
+    check("setresgid", unsafe { libc::setresgid(gid, gid, gid) })?;
+    // SAFETY: plain integers.
+    check("setresuid", unsafe { libc::setresuid(uid, uid, uid) })
+}
+
+fn check(step: &'static str, result: i32) -> Result<(), DropError> {
+    if result == 0 { Ok(()) } else { Err(DropError { step, error: std::io::Error::last_os_error() }) }
+}
+
+fn failed(step: &'static str, error: rustix::io::Errno) -> DropError {
+    DropError { step, error: error.into() }
+}

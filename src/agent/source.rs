@@ -1,0 +1,255 @@
+//! The source of a pipeline: the kernel's own events, or what sock_diag shows.
+
+use std::time::{Duration, Instant};
+
+use crate::model::{BootNs, Hook, Loss, Totals};
+use crate::source::ebpf::{
+    EbpfError, EbpfOptions, EbpfSource, SAMPLE_RING_BYTES, STATE_RING_BYTES, ScopeRoot, WalkDone, WalkKind,
+    Walker,
+};
+use crate::track::Fact;
+
+/// How to open a source.
+#[derive(Clone, Debug)]
+pub struct SourceOptions {
+    /// Watched cgroups; empty = the whole host.
+    pub scopes: Vec<crate::identity::ScopeRoot>,
+    /// Mount point of cgroup v2, if there is one.
+    pub cgroup_mount: Option<std::path::PathBuf>,
+    /// Size of the ring of opening and closing records, bytes; `None` = the default.
+    pub state_ring_bytes: Option<u32>,
+}
+
+/// Why a source does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// eBPF.
+    #[error(transparent)]
+    Ebpf(#[from] EbpfError),
+}
+
+/// Records of one drain: bounds how long the table works before it publishes.
+const BATCH: usize = 8192;
+/// Without events the rings are looked at this often.
+const TICK: Duration = Duration::from_millis(50);
+/// And this often while a walk fills the ring of samples.
+const WALK_TICK: Duration = Duration::from_millis(2);
+
+/// A source that is open.
+pub struct Source {
+    ebpf: EbpfSource,
+    walker: Walker,
+    schedule: Schedule,
+    sample_lost_before: u64,
+    last_walk: (Duration, u64),
+    met: u64,
+}
+
+/// When the next walks are due.
+#[derive(Debug)]
+struct Schedule {
+    /// Passes over open files still to be made at fixed times after the start.
+    early: Vec<Duration>,
+    started: Instant,
+    files_due: Instant,
+    sockets_due: Instant,
+    first: bool,
+}
+
+/// A walk over all sockets costs at most this share of a core: interval = 100 × its time.
+const WALK_SHARE: u32 = 100;
+/// A pass over all open files, at most a 200th.
+const FILES_SHARE: u32 = 200;
+const SOCKETS_EVERY: Duration = Duration::from_millis(950);
+const FILES_EVERY: Duration = Duration::from_secs(30);
+
+impl Source {
+    /// Loads and attaches everything that this kernel and our privileges allow.
+    pub fn open(options: &SourceOptions) -> Result<Source, SourceError> {
+        let (ebpf, walker) = EbpfSource::open(&EbpfOptions {
+            scopes: options.scopes.iter().map(root).collect(),
+            attach_at: attach_at(options),
+            state_ring_bytes: options.state_ring_bytes.unwrap_or(STATE_RING_BYTES),
+            sample_ring_bytes: SAMPLE_RING_BYTES,
+        })?;
+        let now = Instant::now();
+        let schedule = Schedule {
+            early: vec![Duration::from_secs(10), Duration::from_secs(1)],
+            started: now,
+            files_due: now,
+            sockets_due: now,
+            first: true,
+        };
+        Ok(Source { ebpf, walker, schedule, sample_lost_before: 0, last_walk: (Duration::ZERO, 0), met: 0 })
+    }
+
+    /// "ebpf" or "sock_diag".
+    pub fn name(&self) -> &'static str {
+        "ebpf"
+    }
+
+    /// Each datum with its hook.
+    pub fn hooks(&self) -> Vec<Hook> {
+        self.ebpf.hooks().to_vec()
+    }
+
+    /// Waits a tick at most, and gives what there is. `slice_end`: the walk is timed to be over just
+    /// before it, so that its readings fall into the slice.
+    pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Fact)) {
+        self.ebpf.wait(if self.walker.is_running() { WALK_TICK } else { TICK });
+        self.ebpf.drain_state(BATCH, &mut each);
+        if self.walker.is_running() {
+            self.met += self.ebpf.drain_samples(BATCH, &mut each) as u64;
+            if let Some(done) = self.walker.finished() {
+                self.walk_done(done, now, &mut each);
+            }
+        } else {
+            self.start_due_walk(now, slice_end, &mut each);
+        }
+    }
+
+    /// Reads the ring of opening and closing records until it is empty.
+    pub(super) fn drain(&mut self, mut each: impl FnMut(Fact)) {
+        while self.ebpf.drain_state(BATCH, &mut each) == BATCH {}
+    }
+
+    fn start_due_walk(&mut self, now: BootNs, slice_end: BootNs, each: &mut impl FnMut(Fact)) {
+        let clock = Instant::now();
+        let s = &mut self.schedule;
+        if s.early.last().is_some_and(|after| clock >= s.started + *after) {
+            s.early.pop();
+            s.files_due = clock;
+        }
+        if clock >= s.files_due {
+            self.ebpf.begin_pass();
+            if self.walker.start(WalkKind::Files) {
+                s.files_due = clock + FILES_EVERY;
+            }
+        } else if clock >= s.sockets_due && (s.first || before_end(now, slice_end)) {
+            self.sample_lost_before = self.ebpf.counts().sample_lost;
+            self.met = 0;
+            each(Fact::WalkBegan { at: now });
+            if self.walker.start(WalkKind::Sockets) {
+                s.first = false;
+                s.sockets_due = clock + SOCKETS_EVERY;
+            }
+        }
+    }
+
+    fn walk_done(&mut self, done: WalkDone, now: BootNs, each: &mut impl FnMut(Fact)) {
+        let clock = Instant::now();
+        match done.kind {
+            WalkKind::Files => {
+                if done.ok {
+                    self.ebpf.pass_done();
+                }
+                self.schedule.files_due = self.schedule.files_due.max(clock + done.took * FILES_SHARE);
+            }
+            WalkKind::Sockets => {
+                // The closings that came while it ran are read after its last record.
+                self.met += drain_all(|n| self.ebpf.drain_samples(n, &mut *each));
+                drain_all(|n| self.ebpf.drain_state(n, &mut *each));
+                let complete = done.ok && self.ebpf.counts().sample_lost == self.sample_lost_before;
+                each(Fact::WalkEnded { at: now, complete });
+                self.last_walk = (done.took, self.met);
+                self.schedule.sockets_due = self.schedule.sockets_due.max(clock + done.took * WALK_SHARE);
+            }
+        }
+    }
+
+    /// The next walk has to describe every socket in full.
+    pub(super) fn describe_again(&mut self) {
+        self.ebpf.describe_again();
+    }
+
+    /// Other cgroups are there now; `returned` need their programs attached.
+    pub(super) fn rescope(
+        &mut self,
+        present: &[&crate::identity::ScopeRoot],
+        returned: &[std::path::PathBuf],
+    ) {
+        let roots: Vec<ScopeRoot> = present.iter().map(|r| root(r)).collect();
+        // The number of paths does not grow: it cannot be too large now.
+        let _ = self.ebpf.set_scopes(&roots);
+        for dir in returned {
+            // It may be gone again; then the next look finds it.
+            let _ = self.ebpf.attach_at(dir);
+        }
+        self.schedule.files_due = Instant::now();
+    }
+
+    /// Exact totals of ends.
+    pub(super) fn ends(&self) -> Totals {
+        self.ebpf.counts().ends
+    }
+
+    /// (state records produced, everything lost so far).
+    pub(super) fn losses(&self) -> (u64, Loss) {
+        let counts = self.ebpf.counts();
+        (counts.state_produced, counts.loss)
+    }
+
+    /// Memory of maps and rings, bytes.
+    pub(super) fn bpf_bytes(&self) -> u64 {
+        self.ebpf.bpf_bytes(self.last_walk.1)
+    }
+
+    /// Processor time of the last walk, and the sockets that it met.
+    pub(super) fn last_walk(&self) -> (Duration, u64) {
+        self.last_walk
+    }
+}
+
+fn drain_all(mut drain: impl FnMut(usize) -> usize) -> u64 {
+    let mut total = 0;
+    loop {
+        let n = drain(BATCH);
+        total += n as u64;
+        if n < BATCH {
+            return total;
+        }
+    }
+}
+
+/// In the last tenth of the slice.
+fn before_end(now: BootNs, slice_end: BootNs) -> bool {
+    slice_end.since(now) <= 110_000_000
+}
+
+fn root(r: &crate::identity::ScopeRoot) -> ScopeRoot {
+    ScopeRoot { id: r.id, level: r.level }
+}
+
+/// The scopes without those that lie in another one; the root of the hierarchy for the whole host.
+fn attach_at(options: &SourceOptions) -> Vec<std::path::PathBuf> {
+    let Some(mount) = &options.cgroup_mount else { return Vec::new() };
+    if options.scopes.is_empty() {
+        return vec![mount.clone()];
+    }
+    let paths: Vec<&str> = options.scopes.iter().map(|s| s.path.trim_matches('/')).collect();
+    let nested = |p: &str| {
+        paths
+            .iter()
+            .any(|q| *q != p && (q.is_empty() || p.strip_prefix(q).is_some_and(|rest| rest.starts_with('/'))))
+    };
+    let mut outer: Vec<&str> = paths.iter().copied().filter(|p| !nested(p)).collect();
+    outer.sort_unstable();
+    outer.dedup();
+    outer.into_iter().map(|p| mount.join(p)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nested_scopes_are_attached_once() {
+        let scope = |path: &str| crate::identity::ScopeRoot { path: path.to_owned(), id: 1, level: 1 };
+        let options = SourceOptions {
+            scopes: vec![scope("/a/b"), scope("/a"), scope("/ab"), scope("/a")],
+            cgroup_mount: Some("/m".into()),
+            state_ring_bytes: None,
+        };
+        assert_eq!(attach_at(&options), [std::path::PathBuf::from("/m/a"), "/m/ab".into()]);
+    }
+}
