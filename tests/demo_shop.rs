@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use webb::cli::demo::topology::SERVICES;
 use webb::cli::demo::{Shop, ShopOptions, User};
 
@@ -180,6 +180,18 @@ fn a_killed_shop_leaves_no_service_that_cannot_run() {
     fs::write(held.cgroup.as_ref().unwrap().join("ledger/cgroup.freeze"), "1").unwrap();
     held.process.kill().unwrap();
     held.process.wait().unwrap();
+    held.assert_gone();
+}
+
+#[test]
+fn the_shop_cleans_up_itself_when_its_reaper_was_killed() {
+    let mut held = hold(Command::new(WEBB));
+    if let Some(reaper) = &held.reaper {
+        pidfd_send_signal(reaper, Signal::KILL).unwrap();
+        wait_gone(reaper, "the reaper");
+    }
+    drop(held.process.stdin.take());
+    assert!(held.process.wait().unwrap().success());
     held.assert_gone();
 }
 
