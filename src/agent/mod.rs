@@ -16,8 +16,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::identity::{Identity, IdentityConfig, RuntimeRoots, ScopeRoot};
-use crate::model::{AgentInstance, Hook, StableHasher};
+use tokio::sync::watch;
+
+use crate::identity::{Identity, IdentityConfig, RuntimeRoots};
+use crate::model::{AgentInstance, StableHasher};
 use crate::store::{Store, StoreConfig};
 use crate::track::{Track, TrackConfig};
 
@@ -28,14 +30,24 @@ pub use source::{Source, SourceError, SourceOptions};
 /// How an agent is to run.
 #[derive(Clone, Debug)]
 pub struct AgentOptions {
-    /// Watched cgroups; empty = the whole host.
-    pub scopes: Vec<ScopeRoot>,
-    /// Mount point of cgroup v2, if there is one.
-    pub cgroup_mount: Option<PathBuf>,
+    /// What is watched, and how.
+    pub source: SourceOptions,
     /// What is watched, in words, for headers.
     pub label: String,
     /// Closed connections that are remembered.
     pub history: usize,
+}
+
+/// Where a start stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Readiness {
+    /// The probes are being loaded.
+    #[default]
+    Starting,
+    /// Facts arrive.
+    Running,
+    /// There is no source of facts, and why.
+    Failed(String),
 }
 
 /// An agent that runs. Dropping it stops the pipeline and waits for it.
@@ -43,6 +55,7 @@ pub struct AgentOptions {
 pub struct Agent {
     store: Store,
     stop: Arc<AtomicBool>,
+    readiness: watch::Receiver<Readiness>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -55,37 +68,43 @@ pub enum AgentError {
 }
 
 impl Agent {
-    /// Runs a pipeline over a source that is already open (so that privileges can be dropped
-    /// between the two).
-    pub fn start(options: &AgentOptions, source: Source) -> Result<Agent, AgentError> {
+    /// Starts the pipeline, which opens its source on its own thread: a viewer can draw its first
+    /// frame while the probes are loaded.
+    pub fn start(options: AgentOptions) -> Result<Agent, AgentError> {
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let instance = new_instance();
         let mut config = StoreConfig::new(instance, node.clone(), options.label.clone());
         config.closed_history = options.history;
         let live_limit = config.live_limit;
         let store = Store::new(config);
-        let identity = Identity::spawn(IdentityConfig {
-            cgroup_mount: options.cgroup_mount.clone(),
-            proc_root: PathBuf::from("/proc"),
-            runtime_roots: RuntimeRoots::default(),
-            scope_roots: options.scopes.iter().map(|s| s.path.clone()).collect(),
-        })?;
-        let track = Track::new(TrackConfig { node: boot_hash(), connections: live_limit });
         let stop = Arc::new(AtomicBool::new(false));
-        let pipeline = pipeline::Pipeline::new(pipeline::Parts {
-            source,
-            track,
-            identity,
-            store: store.clone(),
-            instance,
-            node,
-            scopes: scope::Scopes::new(options.cgroup_mount.clone(), options.scopes.clone()),
-            label: options.label.clone(),
-        });
-        let stopped = stop.clone();
-        let thread =
-            std::thread::Builder::new().name("pipeline".to_owned()).spawn(move || pipeline.run(&stopped))?;
-        Ok(Agent { store, stop, thread: Some(thread) })
+        let (ready, readiness) = watch::channel(Readiness::Starting);
+        let (to, stopped) = (store.clone(), stop.clone());
+        let body = move || {
+            let parts = Source::open(&options.source).map_err(|e| e.to_string()).and_then(|source| {
+                let identity = Identity::spawn(identity_config(&options)).map_err(|e| e.to_string())?;
+                let track = Track::new(TrackConfig { node: boot_hash(), connections: live_limit });
+                let scopes = scope::Scopes::new(options.source.cgroup_mount, options.source.scopes);
+                Ok(pipeline::Parts {
+                    source,
+                    track,
+                    identity,
+                    store: to,
+                    instance,
+                    node,
+                    scopes,
+                    label: options.label,
+                })
+            });
+            match parts {
+                Ok(parts) => pipeline::Pipeline::new(parts).run(&stopped, &ready),
+                Err(why) => {
+                    ready.send_replace(Readiness::Failed(why));
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("pipeline".to_owned()).spawn(body)?;
+        Ok(Agent { store, stop, readiness, thread: Some(thread) })
     }
 
     /// What the agent remembers.
@@ -93,9 +112,9 @@ impl Agent {
         &self.store
     }
 
-    /// Each datum with its hook.
-    pub fn hooks(&self) -> Vec<Hook> {
-        self.store.status().hooks
+    /// Where its start stands; [`Readiness::Running`] once the first walk is over.
+    pub fn readiness(&self) -> watch::Receiver<Readiness> {
+        self.readiness.clone()
     }
 }
 
@@ -106,6 +125,15 @@ impl Drop for Agent {
             // A panic of the pipeline was reported by the panic hook already.
             let _ = thread.join();
         }
+    }
+}
+
+fn identity_config(options: &AgentOptions) -> IdentityConfig {
+    IdentityConfig {
+        cgroup_mount: options.source.cgroup_mount.clone(),
+        proc_root: PathBuf::from("/proc"),
+        runtime_roots: RuntimeRoots::default(),
+        scope_roots: options.source.scopes.iter().map(|s| s.path.clone()).collect(),
     }
 }
 

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::watch;
+
+use super::Readiness;
 use super::clock::{boot_now, process_cpu_ns, utc_offset};
 use super::cost;
 use super::naming::Naming;
@@ -69,7 +72,7 @@ impl Pipeline {
         pipeline
     }
 
-    pub(super) fn run(mut self, stop: &AtomicBool) {
+    pub(super) fn run(mut self, stop: &AtomicBool, ready: &watch::Sender<Readiness>) {
         while !stop.load(Ordering::Acquire) {
             let end = self.end();
             let (track, seen) = (&mut self.parts.track, &mut self.state_seen);
@@ -82,6 +85,10 @@ impl Pipeline {
             }
             self.publish();
             self.identity();
+            if *ready.borrow() == Readiness::Starting && self.parts.source.has_walked() {
+                self.status(boot_now());
+                ready.send_replace(Readiness::Running);
+            }
             let now = boot_now();
             if now.0 >= end.0 + GRACE_NS {
                 self.seal(now);

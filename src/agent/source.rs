@@ -43,6 +43,7 @@ pub struct Source {
     sample_lost_before: u64,
     last_walk: (Duration, u64),
     met: u64,
+    walks: u64,
 }
 
 /// When the next walks are due.
@@ -80,7 +81,15 @@ impl Source {
             sockets_due: now,
             first: true,
         };
-        Ok(Source { ebpf, walker, schedule, sample_lost_before: 0, last_walk: (Duration::ZERO, 0), met: 0 })
+        Ok(Source {
+            ebpf,
+            walker,
+            schedule,
+            sample_lost_before: 0,
+            last_walk: (Duration::ZERO, 0),
+            met: 0,
+            walks: 0,
+        })
     }
 
     /// "ebpf" or "sock_diag".
@@ -152,6 +161,7 @@ impl Source {
                 let complete = done.ok && self.ebpf.counts().sample_lost == self.sample_lost_before;
                 each(Fact::WalkEnded { at: now, complete });
                 self.last_walk = (done.took, self.met);
+                self.walks += 1;
                 self.schedule.sockets_due = self.schedule.sockets_due.max(clock + done.took * WALK_SHARE);
             }
         }
@@ -192,6 +202,11 @@ impl Source {
     /// Memory of maps and rings, bytes.
     pub(super) fn bpf_bytes(&self) -> u64 {
         self.ebpf.bpf_bytes(self.last_walk.1)
+    }
+
+    /// Whether everything that was open at the start has been met.
+    pub(super) fn has_walked(&self) -> bool {
+        self.walks > 0
     }
 
     /// Processor time of the last walk, and the sockets that it met.

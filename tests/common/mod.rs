@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use webb::agent::{Agent, AgentOptions, Source, SourceOptions};
+use webb::agent::{Agent, AgentOptions, Readiness, SourceOptions};
 use webb::identity::{ScopeRoot, cgroup2_mount};
 use webb::model::{Connection, Filter, LossKind, Status};
 
@@ -152,16 +152,16 @@ pub fn watch(scopes: &[&Cgroup]) -> Agent {
 pub fn watch_with(scopes: &[&Cgroup], state_ring_bytes: Option<u32>) -> Agent {
     let scopes: Vec<ScopeRoot> = scopes.iter().map(|c| c.root()).collect();
     let cgroup_mount = cgroup2_mount().ok();
-    let source = Source::open(&SourceOptions {
-        scopes: scopes.clone(),
-        cgroup_mount: cgroup_mount.clone(),
-        state_ring_bytes,
-    })
-    .expect("eBPF works here");
-    let options = AgentOptions { scopes, cgroup_mount, label: "test".to_owned(), history: 65_536 };
-    let agent = Agent::start(&options, source).expect("an agent starts");
+    let source = SourceOptions { scopes, cgroup_mount, state_ring_bytes };
+    let options = AgentOptions { source, label: "test".to_owned(), history: 65_536 };
+    let agent = Agent::start(options).expect("an agent starts");
     // The first pass over open files and the first walk are part of starting.
-    until("the first slice", || (agent.store().progress().borrow().slice > 0).then_some(()));
+    until("the first walk", || match &*agent.readiness().borrow() {
+        Readiness::Starting => None,
+        Readiness::Running => Some(()),
+        Readiness::Failed(why) => panic!("eBPF works here: {why}"),
+    });
+    assert_eq!(agent.store().status().source, "ebpf");
     agent
 }
 
