@@ -3,6 +3,8 @@
 //! `docs/architecture.md` is the map of the rooms; each module opens with what it is for.
 
 pub mod api;
+pub mod client;
 pub mod model;
+pub mod server;
 pub mod store;
 pub mod track;
