@@ -275,7 +275,7 @@ async fn streams_are_bounded_and_refused_with_a_reason() {
     let first = client.watch_events(&Filter::default(), 0, true).await.unwrap();
     let second = client.watch_events(&Filter::default(), 0, true).await.unwrap();
     let why = client.watch_slices(None).await.err().expect("no room").to_string();
-    assert_eq!(why, "the server refused: this server has no room for more streams; close other viewers");
+    assert_eq!(why, "the server said: this server has no room for more streams; close other viewers");
     drop(second);
     // The server learns of it when the reset arrives.
     while client.watch_slices(None).await.is_err() {

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tower::service_fn;
 
-use super::error::{ClientError, deepest};
+use super::error::{ClientError, explain};
 use crate::api::Address;
 
 /// Until a connection stands, TLS included.
@@ -82,15 +82,15 @@ pub(super) async fn dial(target: &Target) -> Result<Channel, ClientError> {
         Target::Remote(address @ Address::Tcp { .. }, tls) => {
             let scheme = if tls.is_some() { "https" } else { "http" };
             let endpoint = Endpoint::from_shared(format!("{scheme}://{address}"))
-                .map_err(|e| ClientError::Connect { target: address.to_string(), why: deepest(&e) })?;
+                .map_err(|e| ClientError::Connect { target: address.to_string(), why: explain(&e) })?;
             let mut endpoint = tuned(endpoint).tcp_nodelay(true);
             if let Some(tls) = tls {
-                endpoint = endpoint.tls_config(tls.read()?).map_err(|e| ClientError::Tls(deepest(&e)))?;
+                endpoint = endpoint.tls_config(tls.read()?).map_err(|e| ClientError::Tls(explain(&e)))?;
             }
             endpoint.connect().await
         }
     };
-    connected.map_err(|e| ClientError::Connect { target: target.to_string(), why: deepest(&e) })
+    connected.map_err(|e| ClientError::Connect { target: target.to_string(), why: explain(&e) })
 }
 
 /// For connectors that look at no address.

@@ -40,7 +40,7 @@ pub enum ClientError {
     #[error("the connection failed: {0}")]
     Broken(String),
     /// The server answered with an error.
-    #[error("the server refused: {0}")]
+    #[error("the server said: {0}")]
     Refused(String),
     /// No answer.
     #[error("the server did not answer within {} s", .0.as_secs())]
@@ -54,20 +54,43 @@ impl ClientError {
     pub(super) fn from_status(status: &tonic::Status) -> Self {
         match status.source() {
             // Made here, by the transport.
-            Some(source) => ClientError::Broken(deepest(source)),
+            Some(source) => ClientError::Broken(explain(source)),
             None => ClientError::Refused(tidy(status.message())),
         }
     }
 }
 
-/// The innermost cause, which says most.
-pub(super) fn deepest(error: &dyn Error) -> String {
+/// The innermost cause, which says most, and what can be done about it.
+pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;
     }
-    tidy(&error.to_string())
+    let text = error.to_string();
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let hint = match kind {
+        Some(io::ErrorKind::NotFound) => "no agent serves there; start one with `webb agent`",
+        Some(io::ErrorKind::ConnectionRefused) => "nothing listens there; is `webb agent` running?",
+        Some(io::ErrorKind::PermissionDenied) => "the socket is another user's; try with sudo",
+        // The types behind these are private to the transport.
+        _ => match HINTS.iter().find(|(mark, _)| text.contains(mark)) {
+            Some((_, hint)) => hint,
+            None => return tidy(&text),
+        },
+    };
+    format!("{} ({hint})", tidy(&text))
 }
+
+/// Parts of messages of rustls and h2, and what they mean here.
+const HINTS: [(&str, &str); 7] = [
+    ("UnknownIssuer", "the server's certificate is not signed by the CA in --tls-ca"),
+    ("not valid for name", "name the server as its certificate does with --tls-server-name"),
+    ("CertificateRequired", "the server asks viewers for a certificate: give --tls-cert and --tls-key"),
+    ("UnknownCA", "the server does not trust the certificate in --tls-cert"),
+    ("InvalidContentType", "the server does not use TLS: leave out --tls-*"),
+    ("connection error detected", "the peer does not speak gRPC"),
+    ("broken pipe", "the peer closed the connection; if it uses TLS, give --tls-ca"),
+];
 
 /// Escaped and not too long.
 fn tidy(text: &str) -> String {

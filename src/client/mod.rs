@@ -19,7 +19,7 @@ pub use follow::{Backoff, Follow, Update};
 pub use streams::Messages;
 
 use crate::api::pb::webb_client::WebbClient;
-use crate::api::{MAX_REQUEST, MAX_RESPONSE, filter_to_pb, pb, status_from_pb};
+use crate::api::{MAX_RESPONSE, filter_to_pb, pb, status_from_pb};
 use crate::model::{AgentInstance, ConnectionPage, EventMessage, Filter, SliceMessage, Status};
 
 /// How long a server may take to begin an answer, or to go on with one that is not live.
@@ -39,9 +39,8 @@ impl Client {
     /// In one sentence what is wrong, with the address.
     pub async fn connect(target: &Target) -> Result<Client, ClientError> {
         let channel = dial::dial(target).await?;
-        let rpc = WebbClient::new(channel)
-            .max_decoding_message_size(MAX_RESPONSE)
-            .max_encoding_message_size(MAX_REQUEST);
+        // A request that is too large is for the server to refuse: it says so better.
+        let rpc = WebbClient::new(channel).max_decoding_message_size(MAX_RESPONSE);
         Ok(Client { rpc, patience: ANSWER })
     }
 
