@@ -6,9 +6,11 @@
 pub mod agent;
 pub mod api;
 pub mod cli;
+pub mod client;
 #[cfg(all(target_os = "linux", feature = "agent"))]
 pub mod identity;
 pub mod model;
+pub mod server;
 pub mod source;
 pub mod store;
 pub mod track;

@@ -26,7 +26,7 @@ pub use connection::{
 pub use invalid::InvalidMessage;
 pub use names::{name_update_from_pb, name_update_to_pb};
 pub use slice::{slice_from_pb, slice_to_pb};
-pub use snapshot::{Assembler, slice_pieces};
+pub use snapshot::{Assembler, Pieces};
 pub use status::{status_from_pb, status_to_pb};
 
 /// Largest message of a server, bytes; readers refuse more.

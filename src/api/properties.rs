@@ -8,9 +8,9 @@ use prost::Message;
 use super::pb::watch_slices_response::Message as M;
 use super::strategies as any_of;
 use super::{
-    Assembler, MAX_RESPONSE, connection_from_pb, connection_to_pb, event_from_pb, event_to_pb,
-    filter_from_pb, filter_to_pb, name_update_from_pb, name_update_to_pb, pb, slice_from_pb, slice_pieces,
-    slice_to_pb, status_from_pb, status_to_pb,
+    Assembler, MAX_RESPONSE, Pieces, connection_from_pb, connection_to_pb, event_from_pb, event_to_pb,
+    filter_from_pb, filter_to_pb, name_update_from_pb, name_update_to_pb, pb, slice_from_pb, slice_to_pb,
+    status_from_pb, status_to_pb,
 };
 use crate::model::{AgentInstance, EdgeSlice, Slice, SliceMessage, Snapshot};
 
@@ -21,6 +21,11 @@ fn wire<T: Message + Default + PartialEq>(message: &T) -> T {
 
 fn response(message: M) -> pb::WatchSlicesResponse {
     pb::WatchSlicesResponse { message: Some(message) }
+}
+
+fn slice_pieces(s: &Slice, lists: bool) -> impl Iterator<Item = pb::Slice> + '_ {
+    let mut pieces = Pieces::new(lists);
+    std::iter::from_fn(move || pieces.next_of(s))
 }
 
 /// As the server sends it.

@@ -11,7 +11,7 @@ use crate::model::{
     UtcOffset,
 };
 
-/// One slice as one message, whatever its size (see [`super::slice_pieces`]).
+/// One slice as one message, whatever its size (see [`super::Pieces`]).
 pub fn slice_to_pb(s: &Slice) -> pb::Slice {
     pb::Slice {
         edges: s.edges.iter().map(edge_to_pb).collect(),

@@ -16,44 +16,58 @@ const MAX_WHOLE: usize = 256 << 20;
 /// Slices in the history of a snapshot: well above what any server keeps.
 const MAX_HISTORY: usize = 8192;
 
-/// A slice as messages of about [`PIECE`] bytes at most; all but the last have `more` set. With
-/// `lists` false, entities and names are left out (the history of a snapshot).
-pub fn slice_pieces(slice: &Slice, lists: bool) -> impl Iterator<Item = pb::Slice> + '_ {
-    let (entities, names) = if lists { (&slice.entities[..], &slice.names[..]) } else { (&[][..], &[][..]) };
-    let mut edges = slice.edges.iter().peekable();
-    let mut entities = entities.iter().peekable();
-    let mut names = names.iter().peekable();
-    let mut head = Some(head_to_pb(slice));
-    let identity = pb::Slice { loss: Vec::new(), late: 0, cpu_ns: 0, ..head_to_pb(slice) };
-    let mut done = false;
-    std::iter::from_fn(move || {
-        if done {
-            return None;
-        }
-        let mut piece = head.take().unwrap_or_else(|| identity.clone());
+/// Cuts one slice into messages of about [`PIECE`] bytes at most; all but the last have `more` set.
+/// Holds no slice, only how far it got, so that a sender can wait between pieces.
+#[derive(Clone, Debug)]
+pub struct Pieces {
+    lists: bool,
+    /// Entities, names and edges that were sent.
+    at: [usize; 3],
+    state: PiecesState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PiecesState {
+    First,
+    Further,
+    Done,
+}
+
+impl Pieces {
+    /// With `lists` false, entities and names are left out (the history of a snapshot).
+    pub fn new(lists: bool) -> Self {
+        Pieces { lists, at: [0; 3], state: PiecesState::First }
+    }
+
+    /// The next piece of `slice`, which is the same in each call; `None` after the last.
+    pub fn next_of(&mut self, slice: &Slice) -> Option<pb::Slice> {
+        let mut piece = match self.state {
+            PiecesState::Done => return None,
+            PiecesState::First => head_to_pb(slice),
+            PiecesState::Further => pb::Slice { loss: Vec::new(), late: 0, cpu_ns: 0, ..head_to_pb(slice) },
+        };
+        let (entities, names) =
+            if self.lists { (&slice.entities[..], &slice.names[..]) } else { (&[][..], &[][..]) };
         let mut size = 0;
-        while size < PIECE {
-            // Entities and names first: an edge then never speaks of what is not known yet.
-            if let Some(e) = entities.next() {
-                let e = entity_to_pb(e);
-                size += e.encoded_len() + 4;
-                piece.entities.push(e);
-            } else if let Some(n) = names.next() {
-                let n = name_to_pb(n);
-                size += n.encoded_len() + 4;
-                piece.names.push(n);
-            } else if let Some(e) = edges.next() {
-                let e = edge_to_pb(e);
-                size += e.encoded_len() + 4;
-                piece.edges.push(e);
-            } else {
-                break;
-            }
-        }
-        piece.more = entities.peek().is_some() || names.peek().is_some() || edges.peek().is_some();
-        done = !piece.more;
+        // Entities and names first: an edge then never speaks of what is not known yet.
+        piece.entities = take(entities, &mut self.at[0], &mut size, entity_to_pb);
+        piece.names = take(names, &mut self.at[1], &mut size, name_to_pb);
+        piece.edges = take(&slice.edges, &mut self.at[2], &mut size, edge_to_pb);
+        piece.more = self.at != [entities.len(), names.len(), slice.edges.len()];
+        self.state = if piece.more { PiecesState::Further } else { PiecesState::Done };
         Some(piece)
-    })
+    }
+}
+
+fn take<T, P: prost::Message>(from: &[T], at: &mut usize, size: &mut usize, to_pb: fn(&T) -> P) -> Vec<P> {
+    let mut out = Vec::new();
+    while let Some(item) = from.get(*at).filter(|_| *size < PIECE) {
+        let item = to_pb(item);
+        *size += item.encoded_len() + 4;
+        *at += 1;
+        out.push(item);
+    }
+    out
 }
 
 /// Puts the messages of `WatchSlices` together, and checks their order.

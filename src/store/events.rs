@@ -38,11 +38,9 @@ impl Events {
         (self.ring.iter().skip(skip).take(max).cloned().collect(), missed)
     }
 
-    /// The newest `max` kept events that match, oldest first.
-    pub(super) fn newest(&self, max: usize, filter: &Filter) -> Vec<Event> {
-        let mut found: Vec<Event> =
-            self.ring.iter().rev().filter(|e| filter.matches_event(e)).take(max).cloned().collect();
-        found.reverse();
-        found
+    /// The number just before the newest `max` kept events that match.
+    pub(super) fn before_newest(&self, max: usize, filter: &Filter) -> u64 {
+        let newest = self.ring.iter().rev().filter(|e| filter.matches_event(e)).take(max);
+        newest.last().map_or(self.last, |e| e.sequence - 1)
     }
 }

@@ -314,10 +314,11 @@ impl Store {
         self.lock().events.after(sequence, max)
     }
 
-    /// The newest `max` kept events that match, oldest first, and the last event's number.
-    pub fn newest_events(&self, max: usize, filter: &Filter) -> (Vec<Event>, u64) {
+    /// After which event to begin in order to read the newest `max` kept ones that match, and the
+    /// last event's number.
+    pub fn newest_events(&self, max: usize, filter: &Filter) -> (u64, u64) {
         let inner = self.lock();
-        (inner.events.newest(max, filter), inner.events.last())
+        (inner.events.before_newest(max, filter), inner.events.last())
     }
 
     /// Connections that match, newest change last; with `limit` only the newest. `all`: closed ones
