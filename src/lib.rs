@@ -5,4 +5,6 @@
 #[cfg(all(target_os = "linux", feature = "agent"))]
 pub mod identity;
 pub mod model;
+#[cfg(all(target_os = "linux", feature = "agent"))]
+pub mod source;
 pub mod track;

@@ -1,0 +1,3 @@
+//! Where facts are born. A source knows sockets and processes; names and edges are made above.
+
+pub mod sockdiag;
