@@ -25,7 +25,8 @@ use crate::track::{Track, TrackConfig};
 
 pub use clock::boot_now;
 pub use privileges::{DropError, Kept, drop_privileges};
-pub use source::{Source, SourceError, SourceOptions};
+use source::Source;
+pub use source::{SourceError, SourceOptions, try_hooks};
 
 /// How an agent is to run.
 #[derive(Clone, Debug)]

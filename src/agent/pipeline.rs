@@ -245,7 +245,7 @@ impl Pipeline {
             now,
             utc: utc_offset(),
             connections: self.parts.track.counts(),
-            ends: source.ends(),
+            ends: source.ends().unwrap_or_default(),
             state_produced: source.losses().0,
             state_seen: self.state_seen,
             loss: self.all_loss(),

@@ -152,7 +152,7 @@ pub fn watch(scopes: &[&Cgroup]) -> Agent {
 pub fn watch_with(scopes: &[&Cgroup], state_ring_bytes: Option<u32>) -> Agent {
     let scopes: Vec<ScopeRoot> = scopes.iter().map(|c| c.root()).collect();
     let cgroup_mount = cgroup2_mount().ok();
-    let source = SourceOptions { scopes, cgroup_mount, state_ring_bytes };
+    let source = SourceOptions { scopes, cgroup_mount, state_ring_bytes, ..SourceOptions::default() };
     let options = AgentOptions { source, label: "test".to_owned(), history: 65_536 };
     let agent = Agent::start(options).expect("an agent starts");
     // The first pass over open files and the first walk are part of starting.

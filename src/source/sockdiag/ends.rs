@@ -92,7 +92,7 @@ impl Ends {
             return;
         }
         let id = EndId { netns_cookie: self.netns_cookie, cookie: s.cookie, generation: 0 };
-        let fact = ListenFact { id, at: now, local: s.local, owner, backlog };
+        let fact = ListenFact { id, at: now, local: s.local, owner, met: true, backlog };
         out.push(Fact::Listen(fact.clone()));
         self.listeners.insert(s.cookie, KnownListener { fact, walk });
     }

@@ -1,32 +1,15 @@
-//! The source of a pipeline: the kernel's own events, or what sock_diag shows.
+//! eBPF as the source: reads the rings, and knows when which walk is due.
 
 use std::time::{Duration, Instant};
 
+use super::SourceOptions;
+use crate::identity;
 use crate::model::{BootNs, Hook, Loss, Totals};
 use crate::source::ebpf::{
     EbpfError, EbpfOptions, EbpfSource, SAMPLE_RING_BYTES, STATE_RING_BYTES, ScopeRoot, WalkDone, WalkKind,
     Walker,
 };
 use crate::track::Fact;
-
-/// How to open a source.
-#[derive(Clone, Debug)]
-pub struct SourceOptions {
-    /// Watched cgroups; empty = the whole host.
-    pub scopes: Vec<crate::identity::ScopeRoot>,
-    /// Mount point of cgroup v2, if there is one.
-    pub cgroup_mount: Option<std::path::PathBuf>,
-    /// Size of the ring of opening and closing records, bytes; `None` = the default.
-    pub state_ring_bytes: Option<u32>,
-}
-
-/// Why a source does not open.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// eBPF.
-    #[error(transparent)]
-    Ebpf(#[from] EbpfError),
-}
 
 /// Records of one drain: bounds how long the table works before it publishes.
 const BATCH: usize = 8192;
@@ -35,8 +18,8 @@ const TICK: Duration = Duration::from_millis(50);
 /// And this often while a walk fills the ring of samples.
 const WALK_TICK: Duration = Duration::from_millis(2);
 
-/// A source that is open.
-pub struct Source {
+/// The kernel side, with its walks.
+pub(in crate::agent) struct Kernel {
     ebpf: EbpfSource,
     walker: Walker,
     schedule: Schedule,
@@ -64,9 +47,9 @@ const FILES_SHARE: u32 = 200;
 const SOCKETS_EVERY: Duration = Duration::from_millis(950);
 const FILES_EVERY: Duration = Duration::from_secs(30);
 
-impl Source {
+impl Kernel {
     /// Loads and attaches everything that this kernel and our privileges allow.
-    pub fn open(options: &SourceOptions) -> Result<Source, SourceError> {
+    pub(super) fn open(options: &SourceOptions) -> Result<Kernel, EbpfError> {
         let (ebpf, walker) = EbpfSource::open(&EbpfOptions {
             scopes: options.scopes.iter().map(root).collect(),
             attach_at: attach_at(options),
@@ -81,7 +64,7 @@ impl Source {
             sockets_due: now,
             first: true,
         };
-        Ok(Source {
+        Ok(Kernel {
             ebpf,
             walker,
             schedule,
@@ -92,13 +75,8 @@ impl Source {
         })
     }
 
-    /// "ebpf" or "sock_diag".
-    pub fn name(&self) -> &'static str {
-        "ebpf"
-    }
-
     /// Each datum with its hook.
-    pub fn hooks(&self) -> Vec<Hook> {
+    pub(super) fn hooks(&self) -> Vec<Hook> {
         self.ebpf.hooks().to_vec()
     }
 
@@ -173,11 +151,7 @@ impl Source {
     }
 
     /// Other cgroups are there now; `returned` need their programs attached.
-    pub(super) fn rescope(
-        &mut self,
-        present: &[&crate::identity::ScopeRoot],
-        returned: &[std::path::PathBuf],
-    ) {
+    pub(super) fn rescope(&mut self, present: &[&identity::ScopeRoot], returned: &[std::path::PathBuf]) {
         let roots: Vec<ScopeRoot> = present.iter().map(|r| root(r)).collect();
         // The number of paths does not grow: it cannot be too large now.
         let _ = self.ebpf.set_scopes(&roots);
@@ -231,7 +205,7 @@ fn before_end(now: BootNs, slice_end: BootNs) -> bool {
     slice_end.since(now) <= 110_000_000
 }
 
-fn root(r: &crate::identity::ScopeRoot) -> ScopeRoot {
+fn root(r: &identity::ScopeRoot) -> ScopeRoot {
     ScopeRoot { id: r.id, level: r.level }
 }
 
@@ -259,11 +233,11 @@ mod tests {
 
     #[test]
     fn nested_scopes_are_attached_once() {
-        let scope = |path: &str| crate::identity::ScopeRoot { path: path.to_owned(), id: 1, level: 1 };
+        let scope = |path: &str| identity::ScopeRoot { path: path.to_owned(), id: 1, level: 1 };
         let options = SourceOptions {
             scopes: vec![scope("/a/b"), scope("/a"), scope("/ab"), scope("/a")],
             cgroup_mount: Some("/m".into()),
-            state_ring_bytes: None,
+            ..SourceOptions::default()
         };
         assert_eq!(attach_at(&options), [std::path::PathBuf::from("/m/a"), "/m/ab".into()]);
     }

@@ -1,0 +1,162 @@
+//! The source of a pipeline: the kernel's own events, or what sock_diag shows.
+
+mod kernel;
+mod polled;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::identity::ScopeRoot;
+use crate::model::{BootNs, Hook, HookState, Loss, Totals};
+use crate::source::ebpf::EbpfError;
+use crate::source::sockdiag::SockDiagError;
+use crate::track::Fact;
+
+use kernel::Kernel;
+use polled::Polled;
+
+/// How to open a source.
+#[derive(Clone, Debug, Default)]
+pub struct SourceOptions {
+    /// Watched cgroups; empty = the whole host.
+    pub scopes: Vec<ScopeRoot>,
+    /// Mount point of cgroup v2, if there is one.
+    pub cgroup_mount: Option<PathBuf>,
+    /// Size of the ring of opening and closing records, bytes; `None` = the default.
+    pub state_ring_bytes: Option<u32>,
+    /// Watch only these processes; for the view without eBPF, where no cgroups could be made.
+    pub pids: Vec<u32>,
+}
+
+/// Why no source opens.
+#[derive(Debug, thiserror::Error)]
+#[error("neither eBPF ({ebpf}) nor sock_diag ({sockdiag}) can be used here; `webb doctor` says more")]
+pub struct SourceError {
+    ebpf: EbpfError,
+    sockdiag: SockDiagError,
+}
+
+/// A source that is open.
+pub(super) enum Source {
+    /// eBPF.
+    Kernel(Box<Kernel>),
+    /// sock_diag.
+    Polled(Box<Polled>),
+}
+
+macro_rules! each {
+    ($self:expr, $s:ident => $body:expr) => {
+        match $self {
+            Source::Kernel($s) => $body,
+            Source::Polled($s) => $body,
+        }
+    };
+}
+
+impl Source {
+    /// Opens eBPF with everything that this kernel and our privileges allow, else sock_diag.
+    pub(super) fn open(options: &SourceOptions) -> Result<Source, SourceError> {
+        let ebpf = match Kernel::open(options) {
+            Ok(kernel) => return Ok(Source::Kernel(Box::new(kernel))),
+            Err(why) => why,
+        };
+        match Polled::open(options, &ebpf) {
+            Ok(polled) => Ok(Source::Polled(Box::new(polled))),
+            Err(sockdiag) => Err(SourceError { ebpf, sockdiag }),
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Source::Kernel(_) => "ebpf",
+            Source::Polled(_) => "sock_diag",
+        }
+    }
+
+    /// Each datum with its hook.
+    pub(super) fn hooks(&self) -> Vec<Hook> {
+        each!(self, s => s.hooks())
+    }
+
+    /// Waits a tick at most, and gives what there is. `slice_end`: walks are timed to be over just
+    /// before it, so that their readings fall into the slice.
+    pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, each: impl FnMut(Fact)) {
+        each!(self, s => s.poll(now, slice_end, each));
+    }
+
+    /// Reads opening and closing records until there are none.
+    pub(super) fn drain(&mut self, each: impl FnMut(Fact)) {
+        if let Source::Kernel(s) = self {
+            s.drain(each);
+        }
+    }
+
+    /// The next walk has to describe every socket in full.
+    pub(super) fn describe_again(&mut self) {
+        if let Source::Kernel(s) = self {
+            s.describe_again();
+        }
+    }
+
+    /// Other cgroups are there now; `returned` need their programs attached.
+    pub(super) fn rescope(&mut self, present: &[&ScopeRoot], returned: &[PathBuf]) {
+        if let Source::Kernel(s) = self {
+            s.rescope(present, returned);
+        }
+    }
+
+    /// Exact totals of ends; `None` where nobody counts them.
+    pub(super) fn ends(&self) -> Option<Totals> {
+        match self {
+            Source::Kernel(s) => Some(s.ends()),
+            Source::Polled(_) => None,
+        }
+    }
+
+    /// (state records produced, everything lost so far).
+    pub(super) fn losses(&self) -> (u64, Loss) {
+        match self {
+            Source::Kernel(s) => s.losses(),
+            Source::Polled(_) => (0, Loss::default()),
+        }
+    }
+
+    /// Memory of maps and rings, bytes.
+    pub(super) fn bpf_bytes(&self) -> u64 {
+        match self {
+            Source::Kernel(s) => s.bpf_bytes(),
+            Source::Polled(_) => 0,
+        }
+    }
+
+    /// Whether everything that was open at the start has been met.
+    pub(super) fn has_walked(&self) -> bool {
+        each!(self, s => s.has_walked())
+    }
+
+    /// Processor time of the last walk, and the sockets that it met.
+    pub(super) fn last_walk(&self) -> (Duration, u64) {
+        each!(self, s => s.last_walk())
+    }
+}
+
+/// Tries every rung of the ladder once, for `webb doctor`: nothing stays attached.
+pub fn try_hooks(options: &SourceOptions) -> Vec<Hook> {
+    match Kernel::open(options) {
+        Ok(kernel) => kernel.hooks(),
+        Err(why) => vec![no_ebpf(&why)],
+    }
+}
+
+/// eBPF as a whole, when it cannot be used.
+fn no_ebpf(why: &EbpfError) -> Hook {
+    Hook {
+        datum: "every connection, as it happens".to_owned(),
+        hook: "eBPF".to_owned(),
+        state: HookState::Off(why.to_string()),
+        without: "the view is that of sock_diag: what is open once a second".to_owned(),
+        advice: "run `sudo webb`; `webb doctor` says what is missing".to_owned(),
+        essential: true,
+    }
+}
