@@ -1,9 +1,14 @@
-//! Connections as they come in: counted, given little time to begin, and cut off at the end.
+//! Connections as they come in: counted, given little time to make a first request, and cut off at
+//! the end.
+//!
+//! A peer that does nothing after TCP, after TLS, or after the preface of HTTP/2 would hold its place
+//! for ever otherwise; one that has made a request and then falls silent is found out by pings.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,13 +16,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Sleep;
 use tokio_stream::{Stream, StreamExt as _};
+use tonic::body::Body;
+use tonic::codegen::http::Request;
 use tonic::transport::server::Connected;
 
 use super::Limits;
 
-/// Bytes that a peer has sent when it has begun: the preface of HTTP/2 (RFC 9113 section 3.4).
-/// Less than a TLS handshake, which has a time limit of its own.
-const BEGUN: u64 = 24;
+/// Set when a connection has made its first request. Reaches the requests as their connection info.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Begun(Arc<AtomicBool>);
+
+/// For a layer before all services.
+pub(super) fn mark_begun(request: Request<Body>) -> Request<Body> {
+    if let Some(begun) = request.extensions().get::<Begun>() {
+        begun.0.store(true, Ordering::Relaxed);
+    }
+    request
+}
+
 /// Rest after a failed accept, which is most likely a lack of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -42,7 +58,7 @@ pub(super) fn guarded<T>(
             let mut cut_off = cut_off.clone();
             Some(Ok(Guarded {
                 io,
-                received: 0,
+                begun: Begun::default(),
                 deadline: Some(Box::pin(tokio::time::sleep(limits.handshake))),
                 // Ends when the sender is dropped: nothing is ever sent.
                 cut_off: Box::pin(async move { while cut_off.changed().await.is_ok() {} }),
@@ -54,8 +70,8 @@ pub(super) fn guarded<T>(
 /// A connection that counts against the limit as long as it lives.
 pub(super) struct Guarded<T> {
     io: T,
-    received: u64,
-    /// Until the peer has begun.
+    begun: Begun,
+    /// For the first request.
     deadline: Option<Pin<Box<Sleep>>>,
     cut_off: Pin<Box<dyn Future<Output = ()> + Send>>,
     _permit: OwnedSemaphorePermit,
@@ -65,6 +81,9 @@ impl<T> Guarded<T> {
     fn check(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         if self.cut_off.as_mut().poll(cx).is_ready() {
             return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        if self.begun.0.load(Ordering::Relaxed) {
+            self.deadline = None;
         }
         if self.deadline.as_mut().is_some_and(|d| d.as_mut().poll(cx).is_ready()) {
             return Err(io::ErrorKind::TimedOut.into());
@@ -80,15 +99,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check(cx)?;
-        let before = buf.filled().len();
-        let result = Pin::new(&mut self.io).poll_read(cx, buf);
-        if self.deadline.is_some() {
-            self.received += (buf.filled().len() - before) as u64;
-            if self.received >= BEGUN {
-                self.deadline = None;
-            }
-        }
-        result
+        Pin::new(&mut self.io).poll_read(cx, buf)
     }
 }
 
@@ -120,10 +131,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
     }
 }
 
-impl<T: Connected> Connected for Guarded<T> {
-    type ConnectInfo = T::ConnectInfo;
+impl<T> Connected for Guarded<T> {
+    type ConnectInfo = Begun;
 
-    fn connect_info(&self) -> Self::ConnectInfo {
-        self.io.connect_info()
+    fn connect_info(&self) -> Begun {
+        self.begun.clone()
     }
 }

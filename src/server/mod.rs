@@ -22,7 +22,6 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream};
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::transport::server::Connected;
 use tonic::transport::{Server, ServerTlsConfig};
 
 pub use listen::{Bound, Listen, ListenError};
@@ -47,7 +46,7 @@ pub struct Limits {
     pub held: usize,
     /// How long a viewer may take to receive a snapshot or a listing.
     pub held_for: Duration,
-    /// How long a connection may take to begin, TLS included.
+    /// How long a connection may take until its first request, TLS included.
     pub handshake: Duration,
     /// How long a silent connection is left before it is pinged, and the ping unanswered.
     pub keepalive: Duration,
@@ -127,7 +126,7 @@ async fn run<T>(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError>
 where
-    T: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // Two steps: streams are asked to end; what is left when this function is, is cut off.
     let (stop, stopping) = watch::channel(false);
@@ -163,6 +162,7 @@ where
 
     let (asked, when_asked) = oneshot::channel();
     let serving = server
+        .layer(tower::util::MapRequestLayer::new(guard::mark_begun))
         .add_service(webb)
         .add_service(health)
         .add_service(reflection)
