@@ -9,6 +9,9 @@ use crate::track::{EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
 /// Counters without meaning before there was a measurement.
 const NO_MIN_RTT: u32 = u32::MAX;
 
+/// Ends, and listeners, that are remembered: more are not taken in before some are gone.
+const MAX_KNOWN: usize = 1 << 19;
+
 /// What is remembered of an end between two walks.
 #[derive(Debug)]
 struct KnownEnd {
@@ -72,6 +75,11 @@ impl Ends {
         missing.map(|(cookie, end)| (end.local, end.peer, *cookie)).collect()
     }
 
+    /// An end is certainly gone, whether or not the walk that finds this is complete.
+    pub(super) fn forget(&mut self, cookie: u64) {
+        self.ends.remove(&cookie);
+    }
+
     /// Where somebody in scope listens, and who.
     pub(super) fn listening(&self) -> Vec<(Endpoint, OwnerFact)> {
         self.listeners.values().map(|l| (l.fact.local, l.fact.owner.clone())).collect()
@@ -91,6 +99,9 @@ impl Ends {
             out.push(Fact::Listen(known.fact.clone()));
             return;
         }
+        if self.listeners.len() >= MAX_KNOWN {
+            return;
+        }
         let id = EndId { netns_cookie: self.netns_cookie, cookie: s.cookie, generation: 0 };
         let fact = ListenFact { id, at: now, local: s.local, owner, met: true, backlog };
         out.push(Fact::Listen(fact.clone()));
@@ -108,6 +119,7 @@ impl Ends {
     ) {
         let info = s.info.unwrap_or_default();
         let counters = Counters::of(s.state, info);
+        let full = self.ends.len() >= MAX_KNOWN;
         let generation = match self.ends.get_mut(&s.cookie) {
             Some(known) if known.peer == s.peer => {
                 known.walk = self.walk;
@@ -116,6 +128,7 @@ impl Ends {
             }
             // The socket was connected again, to somebody else.
             Some(known) => known.id.generation.wrapping_add(1),
+            None if full => return,
             None => 0,
         };
         let connecting = s.state == TcpState::SynSent;

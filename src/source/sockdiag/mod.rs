@@ -71,7 +71,7 @@ pub struct Walk {
     pub sockets: usize,
     /// Of these, in scope.
     pub in_scope: usize,
-    /// Whether that is all of them.
+    /// Whether all sockets were looked at, and all cgroups of the scope.
     pub complete: bool,
 }
 
@@ -146,11 +146,10 @@ impl SockDiag {
             }
         }
         self.left_out = left_out;
-        let complete = complete && members.complete;
         self.ends.finish(complete, now, out);
         out.push(Fact::WalkEnded { at: now, complete });
         self.walks += 1;
-        Ok(Walk { sockets: met, in_scope, complete })
+        Ok(Walk { sockets: met, in_scope, complete: complete && members.complete })
     }
 
     /// What this view has and what it lacks, with what to do about it.
@@ -172,7 +171,10 @@ impl SockDiag {
         let missing = self.ends.missing(&seen);
         complete &= missing.len() <= MAX_QUESTIONS;
         for (local, peer, cookie) in missing.into_iter().take(MAX_QUESTIONS) {
-            sockets.extend(self.netlink.find(local, peer, cookie)?);
+            match self.netlink.find(local, peer, cookie)? {
+                Some(socket) => sockets.push(socket),
+                None => self.ends.forget(cookie),
+            }
         }
         let counts = |s: &DiagSocket| s.info.is_some() || s.state == TcpState::Listen;
         if sockets.iter().all(counts) {
@@ -185,11 +187,12 @@ impl SockDiag {
     fn refresh_holders(&mut self, sockets: &[DiagSocket], members: &Members) {
         let wanted: HashSet<u32> =
             sockets.iter().filter(|s| s.inode != 0 && members.may_hold(s.cgroup)).map(|s| s.inode).collect();
-        let pids = self.config.scope.pids();
         let news = wanted.iter().any(|i| !self.holders.contains_key(i) && !self.unheld.contains(i));
-        if pids.is_some() || news || self.walks.is_multiple_of(HOLDERS_EVERY) {
+        let by_pid = matches!(self.config.scope, SockDiagScope::Pids(_));
+        if by_pid || news || self.walks.is_multiple_of(HOLDERS_EVERY) {
             let is_wanted = |inode| wanted.contains(&inode);
-            self.holders = holders::find(&self.config.proc_root, pids, &self.holders, is_wanted);
+            self.holders =
+                holders::find(&self.config.proc_root, members.pids.as_deref(), &self.holders, is_wanted);
             self.unheld = wanted.into_iter().filter(|i| !self.holders.contains_key(i)).collect();
         } else {
             self.holders.retain(|inode, _| wanted.contains(inode));

@@ -1,19 +1,23 @@
 //! Which sockets are looked at.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// cgroups below the given ones that are taken in.
 const MAX_CGROUPS: usize = 65_536;
+/// Bytes of one `cgroup.procs` that are read.
+const PROCS_LIMIT: u64 = 1 << 20;
 
 /// Which sockets are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SockDiagScope {
     /// All of this network namespace.
     Host,
-    /// Those made in these cgroup v2 directories or below. The kernel says in which since Linux 5.8.
+    /// Those made in these cgroup v2 directories or below (the kernel says in which since Linux
+    /// 5.8). Of one that was handed to a process elsewhere the process is not known.
     Cgroups(Vec<PathBuf>),
     /// Those held by these processes: needs no privilege and no cgroup of one's own.
     Pids(Vec<u32>),
@@ -24,6 +28,8 @@ pub enum SockDiagScope {
 pub(super) struct Members {
     /// Ids; `None` = any.
     ids: Option<HashSet<u64>>,
+    /// Processes that can hold sockets in scope; `None` = any.
+    pub(super) pids: Option<Vec<u32>>,
     /// Whether all of them could be listed.
     pub(super) complete: bool,
 }
@@ -36,24 +42,20 @@ impl Members {
 }
 
 impl SockDiagScope {
-    pub(super) fn pids(&self) -> Option<&[u32]> {
-        match self {
-            SockDiagScope::Pids(pids) => Some(pids),
-            SockDiagScope::Host | SockDiagScope::Cgroups(_) => None,
-        }
-    }
-
     pub(super) fn members(&self) -> Members {
         match self {
-            SockDiagScope::Host | SockDiagScope::Pids(_) => Members { ids: None, complete: true },
-            SockDiagScope::Cgroups(roots) => subtree_ids(roots),
+            SockDiagScope::Host => Members { ids: None, pids: None, complete: true },
+            SockDiagScope::Pids(pids) => Members { ids: None, pids: Some(pids.clone()), complete: true },
+            SockDiagScope::Cgroups(roots) => subtree(roots),
         }
     }
 }
 
-/// Inode numbers of `roots` and of all directories below. A root that is gone holds nothing.
-fn subtree_ids(roots: &[PathBuf]) -> Members {
+/// `roots` and all directories below, with their processes. A root that is gone holds nothing.
+fn subtree(roots: &[PathBuf]) -> Members {
     let mut ids = HashSet::new();
+    let mut pids = Vec::new();
+    let mut complete = true;
     let mut todo = Vec::new();
     for root in roots {
         if let Ok(meta) = fs::metadata(root) {
@@ -62,17 +64,29 @@ fn subtree_ids(roots: &[PathBuf]) -> Members {
         }
     }
     while let Some(dir) = todo.pop() {
+        pids.extend(processes(&dir));
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            if !entry.file_type().is_ok_and(|t| t.is_dir()) || !ids.insert(entry.ino()) {
+            if !entry.file_type().is_ok_and(|t| t.is_dir()) || ids.contains(&entry.ino()) {
                 continue;
             }
-            if ids.len() >= MAX_CGROUPS {
-                return Members { ids: Some(ids), complete: false };
+            if ids.len() < MAX_CGROUPS {
+                ids.insert(entry.ino());
+                todo.push(entry.path());
+            } else {
+                complete = false;
             }
-            todo.push(entry.path());
         }
     }
-    Members { ids: Some(ids), complete: true }
+    Members { ids: Some(ids), pids: Some(pids), complete }
+}
+
+/// The processes in one cgroup.
+fn processes(dir: &Path) -> Vec<u32> {
+    let mut text = String::new();
+    let file = File::open(dir.join("cgroup.procs"));
+    // A threaded cgroup does not list processes: its domain above does.
+    let _ = file.and_then(|file| file.take(PROCS_LIMIT).read_to_string(&mut text));
+    text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
 #[cfg(test)]
@@ -88,7 +102,10 @@ mod tests {
         };
         let (shop, cart, beside) = (id("shop"), id("shop/a/cart"), id("shopping"));
         let roots = vec![dir.path().join("shop"), dir.path().join("shop/a"), dir.path().join("gone")];
+        fs::write(dir.path().join("shop/a/cart/cgroup.procs"), "12\n0\n7\n").unwrap();
+        fs::write(dir.path().join("shopping/cgroup.procs"), "99\n").unwrap();
         let members = SockDiagScope::Cgroups(roots).members();
+        assert_eq!(members.pids.as_deref(), Some(&[12, 0, 7][..]));
         assert!(members.may_hold(shop) && members.may_hold(cart));
         assert!(!members.may_hold(beside) && !members.may_hold(0));
         assert!(SockDiagScope::Host.members().may_hold(0));
