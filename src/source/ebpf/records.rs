@@ -238,13 +238,29 @@ fn seen(sent: u64, received: u64, srtt_us: u32, min_rtt_us: u32, retransmits: u3
 
 /// errno values that `sk_err` holds at CLOSE (asm-generic/errno.h).
 mod errno {
+    pub(super) const EACCES: u16 = 13;
     pub(super) const EPIPE: u16 = 32;
+    pub(super) const ENONET: u16 = 64;
+    pub(super) const EPROTO: u16 = 71;
+    pub(super) const ENOPROTOOPT: u16 = 92;
+    pub(super) const EOPNOTSUPP: u16 = 95;
     pub(super) const ENETUNREACH: u16 = 101;
     pub(super) const ECONNABORTED: u16 = 103;
     pub(super) const ECONNRESET: u16 = 104;
     pub(super) const ETIMEDOUT: u16 = 110;
     pub(super) const ECONNREFUSED: u16 = 111;
+    pub(super) const EHOSTDOWN: u16 = 112;
     pub(super) const EHOSTUNREACH: u16 = 113;
+
+    /// What the kernel makes of ICMP and ICMPv6 errors other than "port unreachable"
+    /// (`icmp_err_convert` in net/ipv4/icmp.c, `icmpv6_err_convert` in net/ipv6/icmp.c), and of
+    /// unanswered ARP and ND. EACCES: a firewall says "administratively prohibited" over IPv6.
+    pub(super) fn is_unreachable(err: u16) -> bool {
+        matches!(
+            err,
+            EACCES | ENONET | EPROTO | ENOPROTOOPT | EOPNOTSUPP | ENETUNREACH | EHOSTDOWN | EHOSTUNREACH
+        )
+    }
 }
 
 /// Outcome of a connect that came to nothing, from `sk_err` at SYN_SENT → CLOSE.
@@ -252,7 +268,7 @@ fn failed_outcome(flags: u8, err: u16) -> Outcome {
     match err {
         errno::ECONNREFUSED | errno::ECONNRESET => Outcome::Refused,
         errno::ETIMEDOUT => Outcome::TimedOut,
-        errno::EHOSTUNREACH | errno::ENETUNREACH => Outcome::Unreachable,
+        err if errno::is_unreachable(err) => Outcome::Unreachable,
         0 if flags & F_NO_PORT != 0 => Outcome::NoPort,
         0 | errno::ECONNABORTED => Outcome::GivenUp,
         _ => Outcome::Unknown,
@@ -271,7 +287,7 @@ fn ending(old_state: u8, err: u16) -> Ending {
         0 | errno::ECONNABORTED => Ending::Aborted,
         errno::ECONNRESET | errno::EPIPE => Ending::Reset,
         errno::ETIMEDOUT => Ending::TimedOut,
-        errno::EHOSTUNREACH | errno::ENETUNREACH => Ending::Unreachable,
+        err if errno::is_unreachable(err) => Ending::Unreachable,
         _ => Ending::Unknown,
     }
 }
@@ -311,5 +327,9 @@ mod tests {
         assert_eq!(failed_outcome(0, 111), Refused);
         assert_eq!(failed_outcome(F_NO_PORT, 0), NoPort);
         assert_eq!(failed_outcome(0, 0), GivenUp);
+        for icmp in [13, 64, 71, 92, 95, 101, 112, 113] {
+            assert_eq!(failed_outcome(0, icmp), Unreachable);
+            assert_eq!(ending(1, icmp), Ending::Unreachable);
+        }
     }
 }
