@@ -117,6 +117,7 @@ struct tcp_sock {
 	__u64 bytes_acked;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
+	__u32 segs_out;
 	__u32 snd_una;
 	__u32 rcv_nxt;
 	__u32 srtt_us;

@@ -29,7 +29,8 @@ static __always_inline int emit(struct sock *sk, struct webb_sock *s, struct web
 		return 0;
 	describe(r, s, sk, tp, kind);
 	r->old_state = old;
-	if (kind == WEBB_ENDED && !r->local_port)
+	/* A port of the application's own choice may be in use towards this peer: it has one then. */
+	if (kind == WEBB_ENDED && old == TCP_SYN_SENT && !tp->segs_out)
 		r->flags |= WEBB_F_NO_PORT;
 	submit_state(r);
 	return 1;

@@ -48,7 +48,7 @@ enum webb_owner_evidence {
 enum webb_flags {
 	WEBB_F_ADOPTED = 1,	/* open before the hooks were attached */
 	WEBB_F_ESTABLISHED = 2, /* has been ESTABLISHED */
-	WEBB_F_NO_PORT = 4,	/* never got a local port */
+	WEBB_F_NO_PORT = 4,	/* connect() found no local port: no SYN was sent */
 	WEBB_F_PEER_FIN = 8,	/* the peer's FIN was received */
 };
 
