@@ -27,8 +27,11 @@ static __always_inline void not_sent(struct webb_sock *s, struct webb_counts *n)
 		r->netns_cookie = s->netns_cookie;
 		r->cgroup = s->cgroup;
 		__builtin_memcpy(r->peer, s->attempt_addr, 16);
-		r->local[10] = 0xff;
-		r->local[11] = 0xff;
+		/* No address of its own yet: the unspecified one of the peer's family. */
+		if (!*(__u64 *)s->attempt_addr && *(__u32 *)(s->attempt_addr + 8) == bpf_htonl(0xffff)) {
+			r->local[10] = 0xff;
+			r->local[11] = 0xff;
+		}
 		r->peer_port = s->attempt_port;
 		r->owner = s->owner;
 		r->min_rtt_us = ~0u;

@@ -22,6 +22,7 @@ struct webb_sock {
 	struct webb_owner holder; /* first process that a pass found holding it */
 	__u32 base_retransmits;
 	__u32 last_retransmits;
+	__u32 fin_data_segs; /* data segments that had come when the application closed */
 	__u32 generation;
 	__u32 netns;
 	__u32 described; /* epoch in which user space was told everything, 0 = never */
@@ -31,7 +32,7 @@ struct webb_sock {
 	__u8 role_evidence;
 	__u8 flags;
 	__u16 attempt_port;
-	__u16 pad;
+	__u8 pad[6];
 	__u8 attempt_addr[16];
 };
 

@@ -79,6 +79,7 @@ struct sock_cgroup_data {
 struct sock {
 	struct sock_common __sk_common;
 	int sk_err;
+	__u8 sk_shutdown;
 	__u16 sk_protocol;
 	__u32 sk_ack_backlog;
 	__u32 sk_max_ack_backlog;
@@ -117,6 +118,8 @@ struct tcp_sock {
 	__u64 bytes_acked;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
+	__u32 segs_out;
+	__u32 data_segs_in;
 	__u32 snd_una;
 	__u32 rcv_nxt;
 	__u32 srtt_us;
@@ -175,6 +178,9 @@ enum {
 	TCP_LAST_ACK = 9,
 	TCP_LISTEN = 10,
 };
+
+/* include/net/sock.h */
+#define RCV_SHUTDOWN 1
 
 #define AF_INET 2
 #define AF_INET6 10

@@ -29,7 +29,8 @@ static __always_inline int emit(struct sock *sk, struct webb_sock *s, struct web
 		return 0;
 	describe(r, s, sk, tp, kind);
 	r->old_state = old;
-	if (kind == WEBB_ENDED && !r->local_port)
+	/* A port of the application's own choice may be in use towards this peer: it has one then. */
+	if (kind == WEBB_ENDED && old == TCP_SYN_SENT && !tp->segs_out)
 		r->flags |= WEBB_F_NO_PORT;
 	submit_state(r);
 	return 1;
@@ -87,6 +88,28 @@ static __always_inline void opened_by_peer(struct sock *sk, struct webb_counts *
 	n->opened[WEBB_SERVER]++;
 }
 
+/* close() or shutdown(): in the context of the process that uses the socket. */
+static __always_inline void closing(struct sock *sk, struct webb_sock *s)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	own_by_current(s, WEBB_OWNER_CLOSED);
+	if (tp)
+		s->fin_data_segs = tp->data_segs_in;
+}
+
+/*
+ * Data for a socket that nobody can read any more is answered with a reset, and sk_err is then what
+ * it would be after a reset by the peer (tcp_rcv_state_process(), both by way of tcp_reset()).
+ */
+static __always_inline int is_late_data(struct sock *sk, struct webb_sock *s, int old)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+
+	return tp && (old == TCP_FIN_WAIT1 || old == TCP_FIN_WAIT2) && sk->sk_err &&
+	       sk->sk_shutdown & RCV_SHUTDOWN && tp->data_segs_in != s->fin_data_segs;
+}
+
 static __always_inline void ended(struct sock *sk, struct webb_sock *s, struct webb_counts *n, int old)
 {
 	if (s->role == WEBB_LISTENER) {
@@ -96,6 +119,8 @@ static __always_inline void ended(struct sock *sk, struct webb_sock *s, struct w
 		/* With no error it was our side's close(): the one who calls it uses the socket. */
 		if (!sk->sk_err && (old == TCP_ESTABLISHED || old == TCP_CLOSE_WAIT))
 			own_by_current(s, WEBB_OWNER_CLOSED);
+		if (is_late_data(sk, s, old))
+			s->flags |= WEBB_F_LATE_DATA;
 		if (s->flags & WEBB_F_ESTABLISHED)
 			n->closed[s->role & 3]++;
 		else
@@ -138,9 +163,14 @@ int BPF_PROG(webb_state, struct sock *sk, int old, int new)
 		if (c && emit(sk, s, n, WEBB_ESTABLISHED, old))
 			s->described = c->epoch;
 		break;
+	case TCP_FIN_WAIT2:
+		/* From itself: close() after shutdown(). From FIN_WAIT1 it is any task's softirq. */
+		if (old == TCP_FIN_WAIT2)
+			closing(sk, s);
+		break;
 	case TCP_FIN_WAIT1:
 	case TCP_LAST_ACK:
-		own_by_current(s, WEBB_OWNER_CLOSED);
+		closing(sk, s);
 		break;
 	case TCP_CLOSE:
 		ended(sk, s, n, old);

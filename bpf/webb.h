@@ -48,8 +48,9 @@ enum webb_owner_evidence {
 enum webb_flags {
 	WEBB_F_ADOPTED = 1,	/* open before the hooks were attached */
 	WEBB_F_ESTABLISHED = 2, /* has been ESTABLISHED */
-	WEBB_F_NO_PORT = 4,	/* never got a local port */
+	WEBB_F_NO_PORT = 4,	/* connect() found no local port: no SYN was sent */
 	WEBB_F_PEER_FIN = 8,	/* the peer's FIN was received */
+	WEBB_F_LATE_DATA = 16,	/* data came after close(): our side answered with the reset */
 };
 
 struct webb_owner {

@@ -2,6 +2,10 @@
 //! watches exactly those. Everything is removed when it goes out of scope.
 #![allow(dead_code, reason = "each test binary uses a part of the rig")]
 
+pub mod look;
+pub mod net;
+pub mod puppet;
+
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -126,7 +130,18 @@ impl Workload {
 
     /// Lets a held workload go on.
     pub fn go(&mut self) {
-        self.stdin.as_mut().unwrap().write_all(b"\n").expect("the workload listens");
+        self.tell("");
+    }
+
+    /// Writes it a line.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its input is open");
+        stdin.write_all(format!("{line}\n").as_bytes()).expect("the workload listens");
+    }
+
+    /// Has it see the end of its input.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
     }
 
     /// Its last line, after it ended well.

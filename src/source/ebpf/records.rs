@@ -22,6 +22,7 @@ const ALIVE: u8 = 8;
 const F_ADOPTED: u8 = 1;
 const F_ESTABLISHED: u8 = 2;
 const F_NO_PORT: u8 = 4;
+const F_LATE_DATA: u8 = 16;
 
 /// `struct webb_config`.
 #[repr(C)]
@@ -205,7 +206,7 @@ fn from_record(kind: u8, r: &Record) -> Fact {
     let moment = match kind {
         ESTABLISHED => Moment::Established,
         NOT_SENT => Moment::Failed(Outcome::NoRoute),
-        ENDED if established => Moment::Closed(ending(r.old_state, r.err)),
+        ENDED if established => Moment::Closed(ending(r.flags, r.old_state, r.err)),
         ENDED => Moment::Failed(failed_outcome(r.flags, r.err)),
         _ => Moment::Met,
     };
@@ -238,13 +239,29 @@ fn seen(sent: u64, received: u64, srtt_us: u32, min_rtt_us: u32, retransmits: u3
 
 /// errno values that `sk_err` holds at CLOSE (asm-generic/errno.h).
 mod errno {
+    pub(super) const EACCES: u16 = 13;
     pub(super) const EPIPE: u16 = 32;
+    pub(super) const ENONET: u16 = 64;
+    pub(super) const EPROTO: u16 = 71;
+    pub(super) const ENOPROTOOPT: u16 = 92;
+    pub(super) const EOPNOTSUPP: u16 = 95;
     pub(super) const ENETUNREACH: u16 = 101;
     pub(super) const ECONNABORTED: u16 = 103;
     pub(super) const ECONNRESET: u16 = 104;
     pub(super) const ETIMEDOUT: u16 = 110;
     pub(super) const ECONNREFUSED: u16 = 111;
+    pub(super) const EHOSTDOWN: u16 = 112;
     pub(super) const EHOSTUNREACH: u16 = 113;
+
+    /// What the kernel makes of ICMP and ICMPv6 errors other than "port unreachable"
+    /// (`icmp_err_convert` in net/ipv4/icmp.c, `icmpv6_err_convert` in net/ipv6/icmp.c), and of
+    /// unanswered ARP and ND. EACCES: a firewall says "administratively prohibited" over IPv6.
+    pub(super) fn is_unreachable(err: u16) -> bool {
+        matches!(
+            err,
+            EACCES | ENONET | EPROTO | ENOPROTOOPT | EOPNOTSUPP | ENETUNREACH | EHOSTDOWN | EHOSTUNREACH
+        )
+    }
 }
 
 /// Outcome of a connect that came to nothing, from `sk_err` at SYN_SENT → CLOSE.
@@ -252,7 +269,7 @@ fn failed_outcome(flags: u8, err: u16) -> Outcome {
     match err {
         errno::ECONNREFUSED | errno::ECONNRESET => Outcome::Refused,
         errno::ETIMEDOUT => Outcome::TimedOut,
-        errno::EHOSTUNREACH | errno::ENETUNREACH => Outcome::Unreachable,
+        err if errno::is_unreachable(err) => Outcome::Unreachable,
         0 if flags & F_NO_PORT != 0 => Outcome::NoPort,
         0 | errno::ECONNABORTED => Outcome::GivenUp,
         _ => Outcome::Unknown,
@@ -260,7 +277,7 @@ fn failed_outcome(flags: u8, err: u16) -> Outcome {
 }
 
 /// How an established end reached CLOSE, from the state it left and `sk_err`.
-fn ending(old_state: u8, err: u16) -> Ending {
+fn ending(flags: u8, old_state: u8, err: u16) -> Ending {
     // include/net/tcp_states.h
     const FIN_WAIT2: u8 = 5;
     const TIME_WAIT: u8 = 6;
@@ -269,9 +286,10 @@ fn ending(old_state: u8, err: u16) -> Ending {
     match err {
         0 if matches!(old_state, FIN_WAIT2 | TIME_WAIT | LAST_ACK | CLOSING) => Ending::Clean,
         0 | errno::ECONNABORTED => Ending::Aborted,
+        errno::ECONNRESET if flags & F_LATE_DATA != 0 => Ending::Aborted,
         errno::ECONNRESET | errno::EPIPE => Ending::Reset,
         errno::ETIMEDOUT => Ending::TimedOut,
-        errno::EHOSTUNREACH | errno::ENETUNREACH => Ending::Unreachable,
+        err if errno::is_unreachable(err) => Ending::Unreachable,
         _ => Ending::Unknown,
     }
 }
@@ -302,14 +320,20 @@ mod tests {
     #[test]
     fn outcomes_follow_state_and_error() {
         use Outcome::*;
-        assert_eq!(ending(9, 0), Ending::Clean);
-        assert_eq!(ending(1, 0), Ending::Aborted);
-        assert_eq!(ending(8, 0), Ending::Aborted);
-        assert_eq!(ending(1, 104), Ending::Reset);
-        assert_eq!(ending(8, 32), Ending::Reset);
-        assert_eq!(ending(1, 110), Ending::TimedOut);
+        assert_eq!(ending(0, 9, 0), Ending::Clean);
+        assert_eq!(ending(0, 1, 0), Ending::Aborted);
+        assert_eq!(ending(0, 8, 0), Ending::Aborted);
+        assert_eq!(ending(0, 1, 104), Ending::Reset);
+        assert_eq!(ending(0, 8, 32), Ending::Reset);
+        assert_eq!(ending(F_LATE_DATA, 4, 104), Ending::Aborted);
+        assert_eq!(ending(0, 4, 104), Ending::Reset);
+        assert_eq!(ending(0, 1, 110), Ending::TimedOut);
         assert_eq!(failed_outcome(0, 111), Refused);
         assert_eq!(failed_outcome(F_NO_PORT, 0), NoPort);
         assert_eq!(failed_outcome(0, 0), GivenUp);
+        for icmp in [13, 64, 71, 92, 95, 101, 112, 113] {
+            assert_eq!(failed_outcome(0, icmp), Unreachable);
+            assert_eq!(ending(0, 1, icmp), Ending::Unreachable);
+        }
     }
 }
