@@ -6,7 +6,7 @@ use super::clock::process_cpu_ns;
 use crate::model::Cost;
 
 /// Reads the cost of this process.
-pub(super) fn read(bpf_bytes: u64, walk: (Duration, u64)) -> Cost {
+pub(super) fn read(bpf_bytes: u64, walk: (Duration, u64), pass: Duration) -> Cost {
     Cost {
         cpu_ns: process_cpu_ns(),
         bpf_ns: None,
@@ -14,6 +14,7 @@ pub(super) fn read(bpf_bytes: u64, walk: (Duration, u64)) -> Cost {
         bpf_bytes,
         walk_ns: u64::try_from(walk.0.as_nanos()).unwrap_or(u64::MAX),
         walk_sockets: walk.1,
+        pass_ns: u64::try_from(pass.as_nanos()).unwrap_or(u64::MAX),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::store::{Store, StoreConfig};
 use crate::track::{Track, TrackConfig};
 
 pub use clock::boot_now;
-pub use privileges::{DropError, Kept, drop_privileges};
+pub use privileges::{Become, DropError, Kept, drop_privileges, keep_none};
 use source::Source;
 pub use source::{SourceError, SourceOptions, try_hooks};
 

@@ -250,7 +250,7 @@ impl Pipeline {
             state_seen: self.state_seen,
             loss: self.all_loss(),
             hooks,
-            cost: cost::read(source.bpf_bytes(), source.last_walk()),
+            cost: cost::read(source.bpf_bytes(), source.last_walk(), source.last_pass()),
         });
     }
 }

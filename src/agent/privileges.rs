@@ -24,8 +24,17 @@ pub struct DropError {
     error: std::io::Error,
 }
 
+/// Whose process it is from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Become {
+    /// The user who called sudo, if root is only so because of it: there is a UI in this process.
+    Caller,
+    /// The same user as before: a service.
+    Same,
+}
+
 /// Gives up everything that a running agent does not need.
-pub fn drop_privileges() -> Result<Kept, DropError> {
+pub fn drop_privileges(user: Become) -> Result<Kept, DropError> {
     let wanted = CapabilitySet::BPF
         | CapabilitySet::PERFMON
         | CapabilitySet::NET_ADMIN
@@ -33,7 +42,9 @@ pub fn drop_privileges() -> Result<Kept, DropError> {
         | CapabilitySet::DAC_READ_SEARCH;
     let sets = rustix::thread::capabilities(None).map_err(|e| failed("read capabilities", e))?;
     let keep = sets.effective & wanted;
-    if let Some((uid, gid)) = sudo_user() {
+    if user == Become::Caller
+        && let Some((uid, gid)) = sudo_user()
+    {
         become_user(uid, gid)?;
     }
     let only = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
@@ -67,4 +78,14 @@ fn check(step: &'static str, result: i32) -> Result<(), DropError> {
 
 fn failed(step: &'static str, error: rustix::io::Errno) -> DropError {
     DropError { step, error: error.into() }
+}
+
+/// Gives up the rest, on this thread and those that it will start: the pipeline runs on another one.
+pub fn keep_none() -> Result<(), DropError> {
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, none).map_err(|e| failed("set capabilities", e))
 }

@@ -48,6 +48,7 @@ pub fn status_to_pb(s: &Status) -> pb::GetStatusResponse {
             bpf_bytes: s.cost.bpf_bytes,
             walk_ns: s.cost.walk_ns,
             walk_sockets: s.cost.walk_sockets,
+            pass_ns: s.cost.pass_ns,
         }),
     }
 }
@@ -99,6 +100,7 @@ pub fn status_from_pb(s: pb::GetStatusResponse) -> Result<Status, InvalidMessage
             bpf_bytes: n(cost.bpf_bytes)?,
             walk_ns: n(cost.walk_ns)?,
             walk_sockets: n(cost.walk_sockets)?,
+            pass_ns: n(cost.pass_ns)?,
         },
     })
 }

@@ -341,6 +341,7 @@ pub(super) fn status() -> BoxedStrategy<Status> {
                 bpf_bytes: n[11],
                 walk_ns: n[12],
                 walk_sockets: n[13],
+                pass_ns: n[12] / 2,
             },
         })
         .boxed()

@@ -519,6 +519,8 @@ pub struct Cost {
     pub walk_ns: u64,
     #[prost(uint64, tag = "6")]
     pub walk_sockets: u64,
+    #[prost(uint64, tag = "7")]
+    pub pass_ns: u64,
 }
 /// Generated client implementations.
 pub mod webb_client {

@@ -43,6 +43,8 @@ pub struct Cost {
     pub walk_ns: u64,
     /// Sockets that walk met.
     pub walk_sockets: u64,
+    /// Last pass over all open files, nanoseconds.
+    pub pass_ns: u64,
 }
 
 /// Connections (each counted once, with one end seen or both), from what was observed.

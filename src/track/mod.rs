@@ -9,7 +9,9 @@ mod entities;
 mod fact;
 mod join;
 mod listen;
+mod owners;
 mod roles;
+mod seal;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,19 +3,18 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::delta::{Counted, Step, Waiting as WaitingStep};
+use super::delta::{Step, Waiting as WaitingStep};
 use super::entities::Entities;
-use super::fact::{Comm, EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+use super::fact::{EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
 use super::join::Waiting;
 use super::listen::ListenSet;
+use super::owners::Owners;
 use super::tracked::{Tracked, slot};
 use super::walk::Walk;
 use crate::model::{
-    BootNs, Connection, ConnectionCounts, ConnectionId, EdgeKey, End, EndId, EndState, Endpoint, Entity,
-    EntityId, EntityKind, EventKind, Owner, Process, ProcessKey, Role, Seen, View,
+    BootNs, Connection, ConnectionCounts, ConnectionId, End, EndId, EndState, Entity, EntityId, EntityKind,
+    EventKind, Process, Role, Seen, View,
 };
-use crate::world::Far;
-
 /// Bounds of a table.
 #[derive(Clone, Debug)]
 pub struct TrackConfig {
@@ -53,15 +52,12 @@ pub struct Track {
     pub(super) listeners: ListenSet,
     pub(super) entities: Entities,
     pub(super) walk: Walk,
-    dirty: Vec<u64>,
-    steps: VecDeque<WaitingStep>,
+    pub(super) dirty: Vec<u64>,
+    pub(super) steps: VecDeque<WaitingStep>,
     /// Over, kept until their last slice is sealed.
-    over: VecDeque<(BootNs, u64)>,
-    processes: HashMap<ProcessKey, Arc<Process>>,
-    fresh_processes: Vec<(Arc<Process>, u64, EntityId)>,
-    cgroup_paths: HashMap<u64, Option<Arc<str>>>,
-    fresh_cgroups: Vec<u64>,
-    removed: Vec<ConnectionId>,
+    pub(super) over: VecDeque<(BootNs, u64)>,
+    pub(super) owners: Owners,
+    pub(super) removed: Vec<ConnectionId>,
     counts: ConnectionCounts,
     lost: u64,
 }
@@ -81,10 +77,7 @@ impl Track {
             dirty: Vec::new(),
             steps: VecDeque::new(),
             over: VecDeque::new(),
-            processes: HashMap::new(),
-            fresh_processes: Vec::new(),
-            cgroup_paths: HashMap::new(),
-            fresh_cgroups: Vec::new(),
+            owners: Owners::default(),
             removed: Vec::new(),
             counts: ConnectionCounts::default(),
             lost: 0,
@@ -389,81 +382,6 @@ impl Track {
         self.listeners.open(f.id, f.owner.netns, f.local, entity);
     }
 
-    fn owner(&mut self, f: &OwnerFact) -> Owner {
-        let process = f.process.map(|(key, comm)| self.process(key, comm, f));
-        let path = if f.cgroup == 0 {
-            None
-        } else {
-            let fresh = &mut self.fresh_cgroups;
-            self.cgroup_paths
-                .entry(f.cgroup)
-                .or_insert_with(|| {
-                    fresh.push(f.cgroup);
-                    None
-                })
-                .clone()
-        };
-        Owner { process, evidence: f.evidence, cgroup: f.cgroup, cgroup_path: path, netns: f.netns }
-    }
-
-    fn process(&mut self, key: ProcessKey, comm: Comm, f: &OwnerFact) -> Arc<Process> {
-        if let Some(p) = self.processes.get(&key)
-            && comm.is(&p.comm)
-        {
-            return p.clone();
-        }
-        if self.processes.len() >= 16_384 {
-            // Those that live on are put back by their next fact.
-            self.processes.clear();
-        }
-        let exe = None; // after an exec the old one would be wrong
-        let process = Arc::new(Process { key, comm: comm.to_text(), exe });
-        self.processes.insert(key, process.clone());
-        let entity = self.entities.of_owner(f);
-        self.fresh_processes.push((process.clone(), f.cgroup, entity));
-        process
-    }
-
-    /// The executable of a process became known.
-    pub fn set_exe(&mut self, key: ProcessKey, exe: String) {
-        let Some(old) = self.processes.get(&key) else { return };
-        let new = Arc::new(Process { exe: Some(exe), ..(**old).clone() });
-        self.processes.insert(key, new.clone());
-        self.each_owner(|owner| {
-            if owner.process.as_ref().is_some_and(|p| p.key == key) {
-                owner.process = Some(new.clone());
-                return true;
-            }
-            false
-        });
-    }
-
-    /// The path of a cgroup became known.
-    pub fn set_cgroup_path(&mut self, cgroup: u64, path: Arc<str>) {
-        self.cgroup_paths.insert(cgroup, Some(path.clone()));
-        self.each_owner(|owner| {
-            if owner.cgroup == cgroup {
-                owner.cgroup_path = Some(path.clone());
-                return true;
-            }
-            false
-        });
-    }
-
-    fn each_owner(&mut self, mut change: impl FnMut(&mut Owner) -> bool) {
-        let mut touched = Vec::new();
-        for (key, row) in &mut self.rows {
-            let mut hit = false;
-            for view in [View::Client, View::Server] {
-                hit |= row.end_mut(view).is_some_and(|e| change(&mut e.owner));
-            }
-            if hit {
-                touched.push(*key);
-            }
-        }
-        touched.into_iter().for_each(|key| self.touch(key));
-    }
-
     fn step(&mut self, at: BootNs, key: u64, view: View, step: Step) {
         self.steps.push_back(WaitingStep { at, key, view, step });
     }
@@ -522,131 +440,6 @@ impl Track {
             seen: end.seen,
         };
         self.update(key, view, &fact);
-    }
-
-    /// Events and changes since the last flush.
-    pub fn flush(&mut self) -> Flushed {
-        let mut out = Flushed {
-            entities: self.entities.take_fresh(),
-            processes: std::mem::take(&mut self.fresh_processes),
-            cgroups: std::mem::take(&mut self.fresh_cgroups),
-            removed: std::mem::take(&mut self.removed),
-            ..Flushed::default()
-        };
-        let mut held = Vec::new();
-        for key in std::mem::take(&mut self.dirty) {
-            if self.walk.is_held(key) {
-                held.push(key);
-                continue;
-            }
-            let Some(row) = self.rows.get_mut(&key) else { continue };
-            row.dirty = false;
-            let pending = std::mem::take(&mut row.pending);
-            let connection = Arc::new(row.connection.clone());
-            if let Some(old) = row.published.replace(connection.id)
-                && old != connection.id
-            {
-                out.removed.push(old);
-            }
-            let before = out.events.len();
-            out.events
-                .extend(pending.events(connection.state).map(|(at, kind)| (at, kind, connection.clone())));
-            if out.events.len() == before {
-                out.changed.push(connection);
-            }
-        }
-        self.dirty = held;
-        out
-    }
-
-    /// Gives every step before `end` to its edge, and every open end as a gauge; then forgets
-    /// connections whose last step was counted.
-    pub fn seal(
-        &mut self,
-        start: BootNs,
-        end: BootNs,
-        mut count: impl FnMut(Counted),
-        mut open: impl FnMut(EdgeKey, Far, View),
-    ) {
-        let mut keep = VecDeque::new();
-        for s in std::mem::take(&mut self.steps) {
-            if s.at >= end {
-                keep.push_back(s);
-                continue;
-            }
-            let Some(row) = self.rows.get(&s.key) else { continue };
-            let ends = matches!(s.step, Step::Closed | Step::Failed);
-            let own = row.side(s.view).end.as_ref().and_then(|e| e.outcome);
-            count(Counted {
-                edge: self.edge(row),
-                far: self.far(row),
-                view: s.view,
-                step: s.step,
-                outcome: if ends { row.connection.outcome.or(own) } else { None },
-                late: s.at < start,
-            });
-        }
-        self.steps = keep;
-        for row in self.rows.values() {
-            for view in [View::Client, View::Server] {
-                if row.side(view).end.as_ref().is_some_and(|e| e.state == EndState::Established) {
-                    open(self.edge(row), self.far(row), view);
-                }
-            }
-        }
-        while let Some(&(at, key)) = self.over.front()
-            && at < end
-        {
-            self.over.pop_front();
-            if self.rows.get(&key).is_none_or(|row| !row.connection.state.is_over()) {
-                continue;
-            }
-            let Some(row) = self.rows.remove(&key) else { continue };
-            for side in [row.connection.client, row.connection.server] {
-                let Some(end) = side.end else { continue };
-                self.ends.remove(&end.id);
-                if let Some(isns) = end.isns {
-                    self.waiting.forget(end.id, isns);
-                }
-            }
-        }
-    }
-
-    fn edge(&self, row: &Tracked) -> EdgeKey {
-        let c = &row.connection;
-        EdgeKey {
-            client: c.client.entity,
-            server: self.server_entity(row),
-            addr: c.server.address.addr,
-            port: c.server.address.port,
-            transport: c.transport,
-            role_known: c.role_known,
-        }
-    }
-
-    /// Which sides are addresses whose owner is not in scope.
-    fn far(&self, row: &Tracked) -> Far {
-        let c = &row.connection;
-        let server_known = c.server.end.is_some() || self.server_entity(row) != c.server.entity;
-        Far {
-            client: c.client.end.is_none().then_some(c.client.address.addr),
-            server: (!server_known).then_some(c.server.address.addr),
-        }
-    }
-
-    /// The server's entity: its end's, else that of whoever listens, or lately listened, there.
-    fn server_entity(&self, row: &Tracked) -> EntityId {
-        let c = &row.connection;
-        match (&c.server.end, &c.client.end) {
-            (None, Some(client)) => {
-                self.served_by(client.owner.netns, c.server.address).unwrap_or(c.server.entity)
-            }
-            _ => c.server.entity,
-        }
-    }
-
-    fn served_by(&self, netns: u32, at: Endpoint) -> Option<EntityId> {
-        self.listeners.server_of(netns, at)
     }
 
     /// Connections, each counted once.

@@ -27,6 +27,7 @@ pub(in crate::agent) struct Kernel {
     last_walk: (Duration, u64),
     met: u64,
     walks: u64,
+    last_pass: Duration,
 }
 
 /// When the next walks are due.
@@ -72,6 +73,7 @@ impl Kernel {
             last_walk: (Duration::ZERO, 0),
             met: 0,
             walks: 0,
+            last_pass: Duration::ZERO,
         })
     }
 
@@ -127,6 +129,7 @@ impl Kernel {
         let clock = Instant::now();
         match done.kind {
             WalkKind::Files => {
+                self.last_pass = done.took;
                 if done.ok {
                     self.ebpf.pass_done();
                 }
@@ -181,6 +184,11 @@ impl Kernel {
     /// Whether everything that was open at the start has been met.
     pub(super) fn has_walked(&self) -> bool {
         self.walks > 0
+    }
+
+    /// Processor time of the last pass over open files.
+    pub(super) fn last_pass(&self) -> Duration {
+        self.last_pass
     }
 
     /// Processor time of the last walk, and the sockets that it met.

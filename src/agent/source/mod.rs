@@ -135,6 +135,14 @@ impl Source {
         each!(self, s => s.has_walked())
     }
 
+    /// Processor time of the last pass over open files.
+    pub(super) fn last_pass(&self) -> Duration {
+        match self {
+            Source::Kernel(s) => s.last_pass(),
+            Source::Polled(_) => Duration::ZERO,
+        }
+    }
+
     /// Processor time of the last walk, and the sockets that it met.
     pub(super) fn last_walk(&self) -> (Duration, u64) {
         each!(self, s => s.last_walk())

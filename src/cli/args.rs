@@ -1,0 +1,266 @@
+//! What can be typed. Help, completions and the man page come from here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Who talks to whom, how fast, is it failing: the network of this host or cluster, live.
+///
+/// eBPF probes watch every connection; nothing is changed, delayed or stopped. Without a command
+/// the terminal UI opens: on this host's running agent, else on one inside, or on --server.
+#[derive(Debug, Parser)]
+#[command(
+    name = "webb",
+    version,
+    after_help = "Examples:
+  sudo webb                               watch this host
+  webb demo                               a small shop of real services to look at
+  sudo webb --cgroup system.slice         only what runs there
+  sudo webb observe -f -o json            events, one JSON object a line
+  sudo webb list edges                    who talked to whom in the last 60 s
+  sudo webb agent                         serve viewers on a Unix socket
+  webb --server unix:/run/webb/webb.sock  look at that agent
+  webb doctor                             what works here, and what to do about the rest",
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; the UI when nothing is given.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Flags of every command; they may also stand after it.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Global {
+    /// Look at this agent: unix:PATH or host:port.
+    #[arg(long, global = true, value_name = "ADDRESS", env = "WEBB_SERVER", help_heading = "Agent")]
+    pub server: Option<String>,
+    /// PEM file of who signs the server's certificate; TLS is used when it is given.
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Agent")]
+    pub tls_ca: Option<PathBuf>,
+    /// PEM file of a certificate: the viewer's own, or the one that `webb agent` serves with.
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_key", help_heading = "Agent")]
+    pub tls_cert: Option<PathBuf>,
+    /// PEM file of its key.
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert", help_heading = "Agent")]
+    pub tls_key: Option<PathBuf>,
+    /// The name in the server's certificate, where it is not the host.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Agent")]
+    pub tls_server_name: Option<String>,
+
+    /// Watch only this cgroup and those below (a directory, or a path below the cgroup2 mount).
+    /// May be repeated.
+    #[arg(long, global = true, value_name = "PATH", help_heading = "Scope")]
+    pub cgroup: Vec<String>,
+    /// Watch only this systemd unit.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Scope")]
+    pub unit: Vec<String>,
+    /// Watch only this container, by name or id.
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Scope")]
+    pub container: Vec<String>,
+    /// Watch only the cgroup of this process.
+    #[arg(long, global = true, value_name = "PID", help_heading = "Scope")]
+    pub pid: Vec<u32>,
+    /// Closed connections that are remembered.
+    #[arg(long, global = true, value_name = "N", default_value_t = 32_768, value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Scope")]
+    pub history: u32,
+    /// Bytes of the kernel's ring of opening and closing records.
+    #[arg(long, global = true, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4096..=256 << 20), help_heading = "Scope")]
+    pub ring: Option<u32>,
+
+    /// Colours of the UI.
+    #[arg(long, global = true, value_enum, value_name = "THEME", help_heading = "Display")]
+    pub theme: Option<ThemeArg>,
+    /// Draw with ASCII characters only.
+    #[arg(long, global = true, help_heading = "Display")]
+    pub ascii: bool,
+    /// Leave the mouse to the terminal.
+    #[arg(long, global = true, help_heading = "Display")]
+    pub no_mouse: bool,
+}
+
+/// Colour themes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ThemeArg {
+    /// For dark backgrounds.
+    Dark,
+    /// For light backgrounds.
+    Light,
+    /// No colours.
+    Mono,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host and serve viewers.
+    ///
+    /// On a Unix socket of mode 0600 unless told otherwise; on TCP with TLS, or with --insecure.
+    Agent(AgentArgs),
+    /// Start a small shop of real services on loopback, and look at it.
+    Demo,
+    /// What works on this host: kernel, privileges, each datum with its hook.
+    ///
+    /// Exit status 0 when the essentials hold.
+    Doctor(Format),
+    /// Events as they happen: adopted, opened, established, failed, closed.
+    Observe(ObserveArgs),
+    /// Connections, edges or workloads.
+    List(ListArgs),
+    /// Counts, losses, hooks and cost of the agent.
+    Status(Format),
+    /// Who talks to whom, for people or for Graphviz and Mermaid.
+    Map(MapArgs),
+    /// Completions for a shell, to standard output.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+    /// The man page, to standard output.
+    Man,
+    /// One service of the demo.
+    #[cfg(all(target_os = "linux", feature = "agent"))]
+    #[command(hide = true, name = "demo-service")]
+    DemoService(super::demo::DemoServiceArgs),
+    /// What removes the demo's cgroups.
+    #[command(hide = true, name = "demo-reaper")]
+    DemoReaper,
+    /// The demo without a UI.
+    #[command(hide = true, name = "demo-shop")]
+    DemoShop,
+}
+
+/// Of `webb agent`.
+#[derive(Clone, Debug, Args)]
+pub struct AgentArgs {
+    /// Where to serve: unix:PATH or host:port [default: webb/webb.sock in the runtime directory].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Ask viewers for a certificate that this PEM file's authority signed.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Serve TCP without TLS: whoever reaches the port sees everything.
+    #[arg(long)]
+    pub insecure: bool,
+}
+
+/// Table or JSON.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct Format {
+    /// How to print; JSON is one object a line (docs/json.md).
+    #[arg(short, long, value_enum, default_value_t = TableFormat::Table)]
+    pub output: TableFormat,
+}
+
+/// Table or JSON.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum TableFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// One object a line.
+    Json,
+}
+
+/// Of `webb observe`.
+#[derive(Clone, Debug, Args)]
+pub struct ObserveArgs {
+    /// Go on with new events.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Begin with so many of the kept events.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub last: u64,
+    /// Only failures.
+    #[arg(long)]
+    pub failed: bool,
+    /// Only connections to this server port.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = EventFormat::Compact)]
+    pub output: EventFormat,
+}
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum EventFormat {
+    /// One line each.
+    #[default]
+    Compact,
+    /// One object a line.
+    Json,
+}
+
+/// Of `webb list`.
+#[derive(Clone, Debug, Args)]
+pub struct ListArgs {
+    /// What to list.
+    #[arg(value_enum)]
+    pub what: Listed,
+    /// Closed connections too, and counters since the agent started; else the last 60 s.
+    #[arg(long)]
+    pub all: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Listed {
+    /// One row a connection.
+    Connections,
+    /// One row for who talks to whom.
+    Edges,
+    /// One row for each end of those.
+    Workloads,
+}
+
+/// Of `webb map`.
+#[derive(Clone, Debug, Args)]
+pub struct MapArgs {
+    /// Since the agent started; else the last 60 s.
+    #[arg(long)]
+    pub all: bool,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = MapFormat::Table)]
+    pub output: MapFormat,
+}
+
+/// How a map is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum MapFormat {
+    /// For people.
+    #[default]
+    Table,
+    /// Edges, one object a line.
+    Json,
+    /// For Graphviz.
+    Dot,
+    /// For Mermaid.
+    Mermaid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_may_stand_after_the_command() {
+        let cli = Cli::parse_from([
+            "webb", "list", "edges", "--cgroup", "a", "--server", "unix:x", "--cgroup", "b",
+        ]);
+        assert_eq!(cli.global.cgroup, ["a", "b"]);
+        assert_eq!(cli.global.server.as_deref(), Some("unix:x"));
+    }
+}

@@ -1,0 +1,185 @@
+//! The terminal UI over an agent: what it shows is fed from here, what it wants is fetched here.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
+
+use super::args::{Global, ThemeArg};
+use super::error::CliError;
+use super::node::Node;
+use crate::client::{Backoff, Client, ClientError, Follow, Update};
+use crate::model::{EventMessage, Filter};
+use crate::tui::{self, Feed, Theme, UiOptions, Want};
+
+/// Updates that wait for the UI.
+const WAITING: usize = 256;
+/// Open connections that the UI is given at most.
+const LISTED: u64 = 2000;
+
+/// `webb` without a command.
+pub(super) fn open(global: &Global) -> Result<(), CliError> {
+    check_terminal()?;
+    let node = Node::find(global)?;
+    run(global, node)
+}
+
+/// One sentence instead of escape codes in a file.
+pub(super) fn check_terminal() -> Result<(), CliError> {
+    if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
+        return Ok(());
+    }
+    Err(CliError(
+        "the UI needs a terminal; use `webb list`, `webb map` or `webb observe` for output to a file or a pipe"
+            .to_owned(),
+    ))
+}
+
+/// The UI over a node, until the person leaves.
+pub(super) fn run(global: &Global, node: Node) -> Result<(), CliError> {
+    let options = options(global);
+    super::runtime_of_one()?.block_on(async {
+        let (feed, fed) = mpsc::channel(WAITING);
+        let (want, wants) = mpsc::channel(16);
+        let (clients, client) = watch::channel(None);
+        let follow = tokio::spawn(feed_slices(Follow::start(node.target(), Backoff::default()), feed.clone(), clients));
+        let fetch = tokio::spawn(Fetcher { client, feed, tasks: [None, None, None] }.run(wants));
+        let shown = tui::run(options, fed, want).await;
+        follow.abort();
+        fetch.abort();
+        Ok(shown?)
+    })
+}
+
+fn options(global: &Global) -> UiOptions {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let theme = match global.theme {
+        Some(ThemeArg::Dark) => Theme::Dark,
+        Some(ThemeArg::Light) => Theme::Light,
+        Some(ThemeArg::Mono) => Theme::Mono,
+        None if no_color => Theme::Mono,
+        None => Theme::Dark,
+    };
+    UiOptions { theme, ascii: global.ascii || !tui::is_utf8_locale(), mouse: !global.no_mouse, ..UiOptions::default() }
+}
+
+/// Slices, and what became of the connection.
+async fn feed_slices(mut follow: Follow, feed: mpsc::Sender<Feed>, clients: watch::Sender<Option<Client>>) {
+    while let Some(update) = follow.next().await {
+        let fed = match update {
+            Update::Connecting => Feed::Connecting,
+            Update::Connected(client) => {
+                clients.send_replace(Some(client));
+                continue;
+            }
+            Update::Snapshot(s) => {
+                Feed::Snapshot { node: s.node, scope: s.scope, totals: s.totals, history: s.history }
+            }
+            Update::Slice(slice) => Feed::Slice(Arc::new(*slice)),
+            Update::Gap(why) => Feed::Gap(why),
+            Update::Disconnected { why, retry_in } => Feed::Disconnected { why, retry_in },
+        };
+        if feed.send(fed).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Opens and closes what the UI looks at.
+struct Fetcher {
+    client: watch::Receiver<Option<Client>>,
+    feed: mpsc::Sender<Feed>,
+    /// Connections, events, status.
+    tasks: [Option<JoinHandle<()>>; 3],
+}
+
+impl Fetcher {
+    async fn run(mut self, mut wants: mpsc::Receiver<Want>) {
+        while let Some(want) = wants.recv().await {
+            let (slot, on) = match want {
+                Want::Connections { on } => (0, on),
+                Want::Events { on } => (1, on),
+                Want::Status { on } => (2, on),
+            };
+            if let Some(task) = self.tasks[slot].take() {
+                task.abort();
+            }
+            if on {
+                let (client, feed) = (self.client.clone(), self.feed.clone());
+                self.tasks[slot] = Some(match want {
+                    Want::Connections { .. } => tokio::spawn(again(client, feed, Duration::from_secs(5), connections)),
+                    Want::Events { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), events)),
+                    Want::Status { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), status)),
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        self.tasks.iter().flatten().for_each(JoinHandle::abort);
+    }
+}
+
+/// Fetches again and again, by the newest connection there is. Errors are told by the stream of
+/// slices, which breaks for the same reasons.
+async fn again<F>(
+    mut client: watch::Receiver<Option<Client>>,
+    feed: mpsc::Sender<Feed>,
+    every: Duration,
+    fetch: impl Fn(Client, mpsc::Sender<Feed>) -> F,
+) where
+    F: Future<Output = Result<(), ClientError>>,
+{
+    loop {
+        let now = match client.wait_for(Option::is_some).await {
+            Ok(now) => now.clone(),
+            Err(_) => return,
+        };
+        if let Some(now) = now {
+            let _ = fetch(now, feed.clone()).await;
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+async fn connections(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {
+    let mut pages = client.list_connections(&Filter::default(), false, Some(LISTED)).await?;
+    let (mut names, mut entities, mut list) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        names.extend(page.names.names);
+        entities.extend(page.names.entities);
+        list.extend(page.connections.into_iter().map(Arc::new));
+    }
+    // Sending fails only when the UI is gone.
+    let _ = feed.send(Feed::Connections { names, entities, list }).await;
+    Ok(())
+}
+
+async fn events(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {
+    let mut messages = client.watch_events(&Filter::default(), 200, true).await?;
+    while let Some(message) = messages.next().await {
+        let fed = match message? {
+            EventMessage::Event(event) => Feed::Event(event),
+            EventMessage::Missed(n) => Feed::Missed(n),
+            EventMessage::Names(n) => {
+                Feed::Connections { names: n.names, entities: n.entities, list: Vec::new() }
+            }
+        };
+        if feed.send(fed).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+async fn status(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {
+    let status = client.status().await?;
+    let _ = feed.send(Feed::Status(Box::new(status))).await;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! What leaves the table: events and changed rows by flush, counted steps by seal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::delta::{Counted, Step};
+use super::table::{Flushed, Track};
+use super::tracked::Tracked;
+use crate::model::{BootNs, EdgeKey, EndState, Endpoint, EntityId, View};
+use crate::world::Far;
+
+impl Track {
+    /// Events and changes since the last flush.
+    pub fn flush(&mut self) -> Flushed {
+        let mut out = Flushed {
+            entities: self.entities.take_fresh(),
+            processes: std::mem::take(&mut self.owners.fresh_processes),
+            cgroups: std::mem::take(&mut self.owners.fresh_cgroups),
+            removed: std::mem::take(&mut self.removed),
+            ..Flushed::default()
+        };
+        let mut held = Vec::new();
+        for key in std::mem::take(&mut self.dirty) {
+            if self.walk.is_held(key) {
+                held.push(key);
+                continue;
+            }
+            let Some(row) = self.rows.get_mut(&key) else { continue };
+            row.dirty = false;
+            let pending = std::mem::take(&mut row.pending);
+            let connection = Arc::new(row.connection.clone());
+            if let Some(old) = row.published.replace(connection.id)
+                && old != connection.id
+            {
+                out.removed.push(old);
+            }
+            let before = out.events.len();
+            out.events
+                .extend(pending.events(connection.state).map(|(at, kind)| (at, kind, connection.clone())));
+            if out.events.len() == before {
+                out.changed.push(connection);
+            }
+        }
+        self.dirty = held;
+        out
+    }
+
+    /// Gives every step before `end` to its edge, and every open end as a gauge; then forgets
+    /// connections whose last step was counted.
+    pub fn seal(
+        &mut self,
+        start: BootNs,
+        end: BootNs,
+        mut count: impl FnMut(Counted),
+        mut open: impl FnMut(EdgeKey, Far, View),
+    ) {
+        let mut keep = VecDeque::new();
+        for s in std::mem::take(&mut self.steps) {
+            if s.at >= end {
+                keep.push_back(s);
+                continue;
+            }
+            let Some(row) = self.rows.get(&s.key) else { continue };
+            let ends = matches!(s.step, Step::Closed | Step::Failed);
+            let own = row.side(s.view).end.as_ref().and_then(|e| e.outcome);
+            count(Counted {
+                edge: self.edge(row),
+                far: self.far(row),
+                view: s.view,
+                step: s.step,
+                outcome: if ends { row.connection.outcome.or(own) } else { None },
+                late: s.at < start,
+            });
+        }
+        self.steps = keep;
+        for row in self.rows.values() {
+            for view in [View::Client, View::Server] {
+                if row.side(view).end.as_ref().is_some_and(|e| e.state == EndState::Established) {
+                    open(self.edge(row), self.far(row), view);
+                }
+            }
+        }
+        while let Some(&(at, key)) = self.over.front()
+            && at < end
+        {
+            self.over.pop_front();
+            if self.rows.get(&key).is_none_or(|row| !row.connection.state.is_over()) {
+                continue;
+            }
+            let Some(row) = self.rows.remove(&key) else { continue };
+            for side in [row.connection.client, row.connection.server] {
+                let Some(end) = side.end else { continue };
+                self.ends.remove(&end.id);
+                if let Some(isns) = end.isns {
+                    self.waiting.forget(end.id, isns);
+                }
+            }
+        }
+    }
+
+    fn edge(&self, row: &Tracked) -> EdgeKey {
+        let c = &row.connection;
+        EdgeKey {
+            client: c.client.entity,
+            server: self.server_entity(row),
+            addr: c.server.address.addr,
+            port: c.server.address.port,
+            transport: c.transport,
+            role_known: c.role_known,
+        }
+    }
+
+    /// Which sides are addresses whose owner is not in scope.
+    fn far(&self, row: &Tracked) -> Far {
+        let c = &row.connection;
+        let server_known = c.server.end.is_some() || self.server_entity(row) != c.server.entity;
+        Far {
+            client: c.client.end.is_none().then_some(c.client.address.addr),
+            server: (!server_known).then_some(c.server.address.addr),
+        }
+    }
+
+    /// The server's entity: its end's, else that of whoever listens, or lately listened, there.
+    fn server_entity(&self, row: &Tracked) -> EntityId {
+        let c = &row.connection;
+        match (&c.server.end, &c.client.end) {
+            (None, Some(client)) => {
+                self.served_by(client.owner.netns, c.server.address).unwrap_or(c.server.entity)
+            }
+            _ => c.server.entity,
+        }
+    }
+
+    fn served_by(&self, netns: u32, at: Endpoint) -> Option<EntityId> {
+        self.listeners.server_of(netns, at)
+    }
+}
