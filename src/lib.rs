@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod api;
 pub mod cli;
+pub mod export;
 #[cfg(all(target_os = "linux", feature = "agent"))]
 pub mod identity;
 pub mod model;
