@@ -7,6 +7,7 @@ pub mod agent;
 pub mod api;
 pub mod cli;
 pub mod client;
+pub mod export;
 #[cfg(all(target_os = "linux", feature = "agent"))]
 pub mod identity;
 pub mod model;
@@ -14,4 +15,5 @@ pub mod server;
 pub mod source;
 pub mod store;
 pub mod track;
+pub mod tui;
 pub mod world;

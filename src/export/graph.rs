@@ -1,0 +1,95 @@
+//! The map of workloads that the languages of graphs write down: nodes, and links with labels.
+
+use std::collections::BTreeMap;
+
+use super::Window;
+use super::figures::{count, micros};
+use crate::model::Transport;
+use crate::world::{EdgeRow, WorkloadId};
+
+/// Nodes and the links between them, by position.
+pub(super) struct Graph<'a> {
+    /// Sorted by name.
+    pub(super) nodes: Vec<&'a WorkloadId>,
+    /// In the order of the edges.
+    pub(super) links: Vec<Link>,
+}
+
+/// One edge.
+pub(super) struct Link {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Port, rate and failures: only figures and words of webb, no text from outside.
+    pub(super) label: String,
+    pub(super) failing: bool,
+    pub(super) role_known: bool,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(edges: &'a [EdgeRow], window: Window) -> Self {
+        let mut index: BTreeMap<&WorkloadId, usize> =
+            edges.iter().flat_map(|e| [&e.id.client, &e.id.server]).map(|id| (id, 0)).collect();
+        index.values_mut().enumerate().for_each(|(i, n)| *n = i);
+        let link = |e: &EdgeRow| {
+            Some(Link {
+                from: *index.get(&e.id.client)?,
+                to: *index.get(&e.id.server)?,
+                label: label(e, window),
+                failing: e.shown().1.failures() > 0,
+                role_known: e.id.role_known,
+            })
+        };
+        let links = edges.iter().filter_map(link).collect();
+        Graph { nodes: index.into_keys().collect(), links }
+    }
+}
+
+/// ":8080  12.3/s  p99 1.20 ms  3 refused".
+fn label(e: &EdgeRow, window: Window) -> String {
+    let (_, c) = e.shown();
+    let mut parts = vec![format!(":{}", e.id.port)];
+    if e.id.transport != Transport::Tcp {
+        parts.push(e.id.transport.as_str().to_owned());
+    }
+    parts.push(window.amount(c.opened));
+    parts.extend(c.connect_us.quantile(0.99).map(|us| format!("p99 {}", micros(us))));
+    if let Some((outcome, n)) = e.worst_failure() {
+        let others = c.failures().saturating_sub(n);
+        parts.push(format!("{} {outcome}", count(n)));
+        if others > 0 {
+            parts.push(format!("{} other failures", count(others)));
+        }
+    }
+    if !e.id.role_known {
+        parts.push("role unknown".to_owned());
+    }
+    parts.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::samples;
+
+    #[test]
+    fn labels_say_how_much_and_what_fails() {
+        let edges = [samples::rich_edge(), samples::minimal_edge()];
+        let labels =
+            |window| Graph::new(&edges, window).links.into_iter().map(|l| l.label).collect::<Vec<_>>();
+        let last = Window { since: None, seconds: 60.0 };
+        let [rich, minimal] = &labels(last)[..] else { panic!("two links") };
+        assert_eq!(rich, ":8080  12.3/s  p99 40.0 ms  11 aborted-by-server  54 other failures");
+        assert_eq!(minimal, ":8080  0/s  role unknown");
+        let total = Window { since: Some(crate::model::BootNs(1)), ..last };
+        assert!(labels(total)[0].starts_with(":8080  740  p99"));
+    }
+
+    #[test]
+    fn a_workload_is_one_node() {
+        let edges = [samples::rich_edge(), samples::rich_edge(), samples::minimal_edge()];
+        let g = Graph::new(&edges, Window { since: None, seconds: 1.0 });
+        let names: Vec<&str> = g.nodes.iter().map(|n| &*n.name).collect();
+        assert_eq!(names, ["192.0.2.7", "api.service", "shop/web"]);
+        assert_eq!(g.links.iter().map(|l| (l.from, l.to)).collect::<Vec<_>>(), [(2, 1), (2, 1), (0, 1)]);
+    }
+}

@@ -1,0 +1,80 @@
+//! `webb list edges` as a table.
+
+use super::{Table, arrow, figure};
+use crate::export::Window;
+use crate::export::figures::{NONE, bytes, count, micros, rate};
+use crate::model::{Counters, OUTCOMES};
+use crate::world::EdgeRow;
+
+/// A table of edges in the order given. `window` gives the rates; what it covers is for the caller
+/// to say ([`Window::words`]).
+pub fn edges<'a>(rows: impl IntoIterator<Item = &'a EdgeRow>, window: Window) -> String {
+    let mut t = Table::new(&[
+        "CLIENT",
+        "",
+        "SERVER",
+        ">PORT",
+        ">OPENED",
+        ">CONN/S",
+        ">OPEN",
+        ">CONNECT P50",
+        ">P99",
+        ">RTT P50",
+        ">RETR",
+        ">TO SERVER",
+        ">TO CLIENT",
+        "SEEN BY",
+        "FAILED",
+    ]);
+    for e in rows {
+        let (view, c) = e.shown();
+        t.row([
+            e.client.id.name.to_string(),
+            arrow(e.id.role_known).to_owned(),
+            e.server.id.name.to_string(),
+            e.id.port.to_string(),
+            count(c.opened),
+            rate(window.per_second(c.opened)),
+            count(c.open),
+            figure(c.connect_us.quantile(0.5), micros),
+            figure(c.connect_us.quantile(0.99), micros),
+            figure(c.srtt_us.quantile(0.5), micros),
+            count(c.retransmits),
+            bytes(c.bytes_to_server),
+            bytes(c.bytes_to_client),
+            view.as_str().to_owned(),
+            failed(c),
+        ]);
+    }
+    t.render()
+}
+
+/// "12 refused, 3 timed-out", in order of display.
+fn failed(c: &Counters) -> String {
+    let reasons: Vec<String> = OUTCOMES
+        .into_iter()
+        .filter(|&o| c.failed(o) > 0)
+        .map(|o| format!("{} {o}", count(c.failed(o))))
+        .collect();
+    if reasons.is_empty() { NONE.to_owned() } else { reasons.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::samples;
+
+    #[test]
+    fn shows_rates_percentiles_and_reasons() {
+        let rows = [samples::rich_edge(), samples::minimal_edge()];
+        let window = Window { since: None, seconds: 60.0 };
+        assert_eq!(
+            edges(&rows, window),
+            "\
+CLIENT        SERVER       PORT  OPENED  CONN/S  OPEN  CONNECT P50      P99  RTT P50  RETR  TO SERVER  TO CLIENT  SEEN BY  FAILED
+shop/web   →  api.service  8080     740  12.3/s    14      1.21 ms  40.0 ms   120 µs     9    3.40 MB    12.0 MB  client   2 refused, 3 timed-out, 4 unreachable, 5 no-route, 6 no-port, 7 given-up, 8 reset-by-client, 9 reset-by-server, 10 aborted-by-client, 11 aborted-by-server
+192.0.2.7  ↔  api.service  8080       0     0/s     0            -        -        -     0        0 B        0 B  server   -
+"
+        );
+    }
+}
