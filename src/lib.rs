@@ -5,4 +5,5 @@
 pub mod model;
 pub mod source;
 pub mod track;
+pub mod tui;
 pub mod world;
