@@ -11,17 +11,11 @@ pub fn merge_adjacent(earlier: &mut Slice, later: &Slice) {
         earlier.start = later.start;
     }
     let index: HashMap<_, usize> = earlier.edges.iter().enumerate().map(|(i, e)| (e.key, i)).collect();
-    for edge in &mut earlier.edges {
-        for c in [&mut edge.by_client, &mut edge.by_server].into_iter().flatten() {
-            c.open = 0;
-        }
-    }
+    earlier.edges.iter_mut().for_each(close);
     for edge in &later.edges {
         match index.get(&edge.key) {
             Some(&i) => {
-                let mine = &mut earlier.edges[i];
-                append(&mut mine.by_client, edge.by_client.as_ref());
-                append(&mut mine.by_server, edge.by_server.as_ref());
+                merge_later(&mut earlier.edges[i], edge);
             }
             None => earlier.edges.push(edge.clone()),
         }
@@ -35,6 +29,19 @@ pub fn merge_adjacent(earlier: &mut Slice, later: &Slice) {
     earlier.loss.merge(&later.loss);
     earlier.late += later.late;
     earlier.cpu_ns += later.cpu_ns;
+}
+
+/// The same edge in a later interval.
+pub(super) fn merge_later(mine: &mut EdgeSlice, later: &EdgeSlice) {
+    append(&mut mine.by_client, later.by_client.as_ref());
+    append(&mut mine.by_server, later.by_server.as_ref());
+}
+
+/// Nothing of this edge is open any more.
+pub(super) fn close(edge: &mut EdgeSlice) {
+    for c in [&mut edge.by_client, &mut edge.by_server].into_iter().flatten() {
+        c.open = 0;
+    }
 }
 
 fn append(mine: &mut Option<Counters>, later: Option<&Counters>) {

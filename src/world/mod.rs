@@ -4,6 +4,7 @@
 //! Grouping of entities into workloads happens only in [`World`], never in what is stored.
 
 mod builder;
+mod filter;
 mod fold;
 mod merge;
 mod names;
@@ -11,6 +12,7 @@ mod rows;
 mod view;
 
 pub use builder::{Far, SliceBuilder};
+pub use filter::{Filter, FilterError, Subject};
 pub use merge::{merge_adjacent, merge_beside};
 pub use names::{NameTable, Workload, WorkloadId};
 pub use rows::{EdgeId, EdgeRow, Point, WorkloadRow};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::merge::{merge_adjacent, merge_edges_beside};
+use super::merge::{close, merge_adjacent, merge_edges_beside, merge_later};
 use super::names::NameTable;
 use super::rows::{EdgeId, EdgeRow, Point, WorkloadRow};
 use crate::model::{
@@ -146,19 +146,18 @@ impl World {
     /// Edges between workloads over the last `seconds`, sorted by identity.
     pub fn edges(&self, seconds: u64) -> Vec<EdgeRow> {
         let slices: Vec<&Arc<Slice>> = self.window(seconds).collect();
-        let mut merged = Slice::default();
-        let mut ids: HashMap<EdgeKey, EdgeId> = HashMap::new();
-        let mut rows: BTreeMap<EdgeId, Trend> = BTreeMap::new();
+        let mut merged: Vec<EdgeSlice> = Vec::new();
+        // For each edge: its place in `merged`, its row, and the last slice that had it.
+        let mut index: HashMap<EdgeKey, (usize, EdgeId, usize)> = HashMap::new();
+        let mut rows: HashMap<EdgeId, Trend> = HashMap::new();
         for (i, slice) in slices.iter().enumerate() {
-            let edges_only = Slice {
-                edges: slice.edges.clone(),
-                start: slice.start,
-                length_ns: slice.length_ns,
-                ..Slice::default()
-            };
-            merge_adjacent(&mut merged, &edges_only);
             for e in &slice.edges {
-                let id = ids.entry(e.key).or_insert_with(|| self.edge_id(&e.key));
+                let (at, id, last) = index.entry(e.key).or_insert_with(|| {
+                    merged.push(EdgeSlice::new(e.key));
+                    (merged.len() - 1, self.edge_id(&e.key), i)
+                });
+                *last = i;
+                merge_later(&mut merged[*at], e);
                 let trend = match rows.get_mut(id) {
                     Some(t) => t,
                     None => rows.entry(id.clone()).or_insert_with(|| Trend::new(slices.len())),
@@ -166,15 +165,21 @@ impl World {
                 trend.add(i, slice.start, e);
             }
         }
-        self.group(merged.edges, rows)
+        // What the last slice does not have has nothing open any more.
+        for (at, _, last) in index.into_values() {
+            if last + 1 != slices.len() {
+                close(&mut merged[at]);
+            }
+        }
+        self.group(merged, rows)
     }
 
     /// Edges between workloads since the agent started.
     pub fn total_edges(&self) -> Vec<EdgeRow> {
-        self.group(self.totals.edges.clone(), BTreeMap::new())
+        self.group(self.totals.edges.clone(), HashMap::new())
     }
 
-    fn group(&self, edges: Vec<EdgeSlice>, mut trends: BTreeMap<EdgeId, Trend>) -> Vec<EdgeRow> {
+    fn group(&self, edges: Vec<EdgeSlice>, mut trends: HashMap<EdgeId, Trend>) -> Vec<EdgeRow> {
         let mut rows: BTreeMap<EdgeId, EdgeRow> = BTreeMap::new();
         for e in edges {
             let id = self.edge_id(&e.key);

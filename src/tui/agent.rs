@@ -1,0 +1,183 @@
+//! Agent: what it watches, with which hooks, what it could not see, and what it costs.
+//!
+//! ```text
+//!  webb 0.1.0 on node1 · ebpf · scope demo · up 12 min
+//!
+//!  HOOKS                                                LOSS since start     0
+//!  ● connections     tp_btf/inet_sock_set_state          none
+//!  ○ no-route        fentry/...   off: not supported    CONNECTIONS
+//!                    without: ...                         opened 20,000 ...
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::figures;
+use super::pen::Pen;
+use super::state::State;
+use super::theme::Role;
+use crate::model::{EndCounts, HookState, Status};
+
+type Line = Vec<(String, Role)>;
+
+/// Draws the view.
+pub fn draw(state: &State, pen: &mut Pen<'_>) {
+    let Some(status) = &state.status else {
+        let y = pen.area.height / 3;
+        pen.text(2, y, "Asking the agent for its state ...", Role::Text);
+        pen.text(2, y + 2, "It comes within a second of the connection to the agent.", Role::Muted);
+        return;
+    };
+    let up = figures::age(status.now.since(status.started));
+    let head: Line = vec![
+        (format!("webb {}", status.version), Role::Strong),
+        (
+            format!(" on {} · {} · scope {} · up {up}", status.node, status.source, status.scope.label),
+            Role::Text,
+        ),
+    ];
+    write(pen, 1, 0, &head);
+    let body = Rect { y: pen.area.y + 2, height: pen.area.height.saturating_sub(2), ..pen.area };
+    let (left, right) = (hooks(status), facts(status));
+    let mut lines: Vec<Line>;
+    let scroll;
+    if body.width >= 110 {
+        let column = body.width - 46;
+        let end = left.len().max(right.len()).saturating_sub(body.height.into());
+        scroll = usize::from(state.agent_scroll).min(end);
+        let mut p = pen.within(Rect { width: column, ..body });
+        for (y, line) in left.iter().skip(scroll).enumerate() {
+            write(&mut p, 1, y as u16, line);
+        }
+        lines = right;
+        let mut p = pen.within(Rect { x: body.x + column, width: 46, ..body });
+        for (y, line) in lines.iter().skip(scroll).enumerate() {
+            write(&mut p, 1, y as u16, line);
+        }
+    } else {
+        lines = right;
+        lines.push(Vec::new());
+        lines.extend(left);
+        let end = lines.len().saturating_sub(body.height.into());
+        scroll = usize::from(state.agent_scroll).min(end);
+        let mut p = pen.within(body);
+        for (y, line) in lines.iter().skip(scroll).enumerate() {
+            write(&mut p, 1, y as u16, line);
+        }
+        if scroll < end {
+            let last = body.height.saturating_sub(1);
+            p.right(0, last, body.width, " ▼ more ", Role::Muted);
+        }
+    }
+}
+
+fn write(pen: &mut Pen<'_>, x: u16, y: u16, line: &Line) {
+    pen.pieces(x, y, line.iter().map(|(t, r)| (t.as_str().into(), *r)));
+}
+
+fn title(text: &str) -> Line {
+    vec![(text.to_owned(), Role::Accent)]
+}
+
+fn hooks(status: &Status) -> Vec<Line> {
+    let mut lines = vec![title("Hooks")];
+    for hook in &status.hooks {
+        match &hook.state {
+            HookState::On => lines.push(vec![
+                ("● ".into(), Role::Ok),
+                (format!("{:<20}", hook.datum), Role::Text),
+                (format!(" {}", hook.hook), Role::Muted),
+            ]),
+            HookState::Off(why) => {
+                let role = if hook.essential { Role::Bad } else { Role::Warn };
+                lines.push(vec![
+                    ("○ ".into(), role),
+                    (format!("{:<20}", hook.datum), Role::Text),
+                    (format!(" off: {why}"), role),
+                ]);
+                let mut note = |label: &str, text: &str| {
+                    if !text.is_empty() {
+                        lines.push(vec![(format!("    {label} {text}"), Role::Muted)]);
+                    }
+                };
+                note("without it:", &hook.without);
+                note("to get it:", &hook.advice);
+            }
+        }
+    }
+    if status.hooks.is_empty() {
+        lines.push(vec![("none are reported".into(), Role::Muted)]);
+    }
+    if !status.scope.cgroups.is_empty() {
+        lines.push(Vec::new());
+        lines.push(title("Watched cgroups"));
+        lines.extend(status.scope.cgroups.iter().map(|c| vec![(format!("  {c}"), Role::Text)]));
+    }
+    lines
+}
+
+fn facts(status: &Status) -> Vec<Line> {
+    let mut lines = vec![title("Loss since the agent started")];
+    if status.loss.total() == 0 {
+        lines.push(vec![("  nothing was lost".into(), Role::Muted)]);
+    }
+    for row in &status.loss.0 {
+        lines.push(vec![(
+            format!(
+                "  {:<8} {:<14} {:>10}",
+                row.kind.as_str(),
+                row.cause.as_str(),
+                figures::count(row.count)
+            ),
+            Role::Warn,
+        )]);
+    }
+    let produced = status.state_produced;
+    lines.push(vec![(
+        format!("  state records {} of {} read", figures::count(status.state_seen), figures::count(produced)),
+        Role::Muted,
+    )]);
+    lines.push(Vec::new());
+    lines.push(title("Connections"));
+    let c = &status.connections;
+    let row = |label: &str, n: u64| vec![(format!("  {label:<22}{:>12}", figures::count(n)), Role::Text)];
+    lines.push(row("opened", c.opened));
+    lines.push(row("established", c.established));
+    lines.push(row("failed", c.failed));
+    lines.push(row("closed", c.closed));
+    lines.push(row("found open", c.adopted));
+    lines.push(row("open now", c.live));
+    if c.evicted > 0 {
+        lines.push(row("given up from history", c.evicted));
+    }
+    lines.push(Vec::new());
+    lines.push(title("Ends, counted in the kernel"));
+    lines.push(vec![("            client    server   unknown".into(), Role::Muted)]);
+    let get: [(&str, fn(&EndCounts) -> u64); 5] = [
+        ("opened", |e| e.opened),
+        ("established", |e| e.established),
+        ("failed", |e| e.failed),
+        ("closed", |e| e.closed),
+        ("found open", |e| e.adopted),
+    ];
+    for (label, of) in get {
+        let n = |e: &EndCounts| figures::count(of(e));
+        let e = &status.ends;
+        lines.push(vec![(
+            format!("  {label:<11}{:>7}{:>10}{:>10}", n(&e.client), n(&e.server), n(&e.unknown)),
+            Role::Text,
+        )]);
+    }
+    lines.push(Vec::new());
+    lines.push(title("Cost"));
+    let cost = &status.cost;
+    let text = |label: &str, value: String| vec![(format!("  {label:<22}{value:>12}"), Role::Text)];
+    lines.push(text("agent's processor time", figures::seconds(cost.cpu_ns)));
+    if let Some(ns) = cost.bpf_ns {
+        lines.push(text("kernel programs", figures::seconds(ns)));
+    }
+    lines.push(text("resident memory", figures::bytes(cost.rss_bytes as f64)));
+    lines.push(text("maps and rings", figures::bytes(cost.bpf_bytes as f64)));
+    lines.push(text("last walk", figures::micros(cost.walk_ns / 1000)));
+    lines.push(text("sockets it met", figures::count(cost.walk_sockets)));
+    lines
+}

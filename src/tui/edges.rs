@@ -1,0 +1,373 @@
+//! Edges: a table of who talks to whom. Columns have fixed widths; those that do not fit are left out.
+//!
+//! ```text
+//!  CLIENT ▸        SERVER           PORT  CONN/s▼  OPEN   ERR  CON p99  RTT p50       OUT        IN  TREND
+//!  api             stock            9002    12.0      0  100 %       -        -     0 B/s     0 B/s  ×××××××× refused
+//!  web             api              8080    8.40     40  1.9 %   41 ms    60 µs  400 kB/s 2.10 MB/s  ▂▂▃▇▅▂▃▂
+//! ```
+//!
+//! Trouble stands first, then rate; rows keep their order until the person sorts or five quiet
+//! seconds pass, and the selection follows the edge, not the row.
+
+use std::collections::HashSet;
+
+use ratatui::layout::Rect;
+
+use super::figures;
+use super::pen::{Pen, columns, eighth, groups};
+use super::shown::{Edge, Shown, Trouble, trouble_first};
+use super::state::State;
+use super::theme::Role;
+use super::view::{Hit, Hits};
+use crate::model::Transport;
+use crate::world::{EdgeId, Filter};
+
+/// After so many quiet milliseconds rows may be sorted again.
+const QUIET_MS: u64 = 5_000;
+/// Columns that the trend needs at least.
+const TREND_MIN: u16 = 12;
+
+/// A column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Column {
+    /// Not a column: trouble first, then rate.
+    #[default]
+    Trouble,
+    /// Client.
+    Client,
+    /// Server.
+    Server,
+    /// Server port.
+    Port,
+    /// Connections begun per second.
+    Rate,
+    /// Open now.
+    Open,
+    /// Share that failed.
+    Failed,
+    /// Median of connecting.
+    Connect50,
+    /// 99th percentile of connecting.
+    Connect99,
+    /// Median round-trip time.
+    Rtt,
+    /// Segments retransmitted.
+    Retransmits,
+    /// Bytes per second to the server.
+    Out,
+    /// Bytes per second to the client.
+    In,
+}
+
+struct Spec {
+    column: Column,
+    title: &'static str,
+    width: u16,
+    right: bool,
+    /// The higher, the sooner it is left out.
+    rank: u8,
+}
+
+const fn spec(column: Column, title: &'static str, width: u16, right: bool, rank: u8) -> Spec {
+    Spec { column, title, width, right, rank }
+}
+
+static COLUMNS: [Spec; 12] = [
+    spec(Column::Client, "CLIENT", 15, false, 0),
+    spec(Column::Server, "SERVER", 15, false, 0),
+    spec(Column::Port, "PORT", 5, true, 0),
+    spec(Column::Rate, "CONN/s", 7, true, 0),
+    spec(Column::Open, "OPEN", 6, true, 2),
+    spec(Column::Failed, "ERR", 6, true, 0),
+    spec(Column::Connect50, "CON p50", 8, true, 6),
+    spec(Column::Connect99, "CON p99", 8, true, 1),
+    spec(Column::Rtt, "RTT p50", 8, true, 4),
+    spec(Column::Retransmits, "RETR", 5, true, 5),
+    spec(Column::Out, "OUT", 10, true, 3),
+    spec(Column::In, "IN", 10, true, 3),
+];
+
+/// State of the table.
+#[derive(Debug, Default)]
+pub struct Edges {
+    /// The selected edge.
+    pub selected: Option<EdgeId>,
+    /// Sorted by.
+    pub sort: Column,
+    /// Turned around.
+    pub reversed: bool,
+    order: Vec<EdgeId>,
+    /// What the filter lets pass, in order.
+    visible: Vec<EdgeId>,
+    sorted_ms: u64,
+    scroll: usize,
+    rows: usize,
+}
+
+impl Edges {
+    /// Takes over what is shown.
+    pub fn settle(&mut self, shown: &Shown, filter: &Filter, now_ms: u64, quiet_ms: u64, height: u16) {
+        let known: HashSet<&EdgeId> = self.order.iter().collect();
+        let first = known.is_empty();
+        let new: Vec<EdgeId> =
+            shown.edges.iter().map(Edge::id).filter(|id| !known.contains(id)).cloned().collect();
+        self.order.retain(|id| shown.index.contains_key(id));
+        self.order.extend(new);
+        if first || (quiet_ms >= QUIET_MS && now_ms.saturating_sub(self.sorted_ms) >= QUIET_MS) {
+            self.sort_now(shown, now_ms);
+        }
+        self.visible = self
+            .order
+            .iter()
+            .filter(|id| shown.edge(id).is_some_and(|e| e.passes(filter)))
+            .cloned()
+            .collect();
+        if self.selected.as_ref().is_some_and(|id| !shown.index.contains_key(id)) {
+            self.selected = None;
+        }
+        self.rows = usize::from(height.saturating_sub(1)).max(1);
+        self.scroll = self.scroll.min(self.visible.len().saturating_sub(self.rows));
+    }
+
+    fn sort_now(&mut self, shown: &Shown, now_ms: u64) {
+        self.sorted_ms = now_ms;
+        let (sort, reversed) = (self.sort, self.reversed);
+        self.order.sort_by(|a, b| match (shown.edge(a), shown.edge(b)) {
+            (Some(a), Some(b)) => {
+                let o = compare(sort, a, b);
+                let o = if reversed { o.reverse() } else { o };
+                o.then_with(|| a.id().cmp(b.id()))
+            }
+            _ => std::cmp::Ordering::Equal,
+        });
+    }
+
+    /// Sorts by the next column; after the last one by trouble again.
+    pub fn sort_next(&mut self, shown: &Shown, now_ms: u64) {
+        let at = COLUMNS.iter().position(|c| c.column == self.sort);
+        let next = COLUMNS.get(at.map_or(0, |i| i + 1)).map_or(Column::Trouble, |c| c.column);
+        self.sort = next;
+        self.reversed = false;
+        self.sort_now(shown, now_ms);
+    }
+
+    /// Sorts by a column; by the same one again turns the order around.
+    pub fn sort_by(&mut self, column: Column, shown: &Shown, now_ms: u64) {
+        self.reversed = self.sort == column && !self.reversed;
+        self.sort = column;
+        self.sort_now(shown, now_ms);
+    }
+
+    /// Turns the order around.
+    pub fn reverse(&mut self, shown: &Shown, now_ms: u64) {
+        self.reversed = !self.reversed;
+        self.sort_now(shown, now_ms);
+    }
+
+    /// Moves the selection.
+    pub fn step(&mut self, by: isize) {
+        let at = self.visible.iter().position(|id| self.selected.as_ref() == Some(id));
+        let last = self.visible.len().saturating_sub(1);
+        let next = match at {
+            Some(i) => (i as isize).saturating_add(by).clamp(0, last as isize) as usize,
+            None if by == isize::MAX => last,
+            None => self.scroll.min(last),
+        };
+        self.selected = self.visible.get(next).cloned();
+        self.scroll = self.scroll.clamp((next + 1).saturating_sub(self.rows), next);
+    }
+
+    /// Moves the view.
+    pub fn scroll_by(&mut self, by: isize) {
+        let max = self.visible.len().saturating_sub(self.rows);
+        self.scroll = (self.scroll as isize).saturating_add(by).clamp(0, max as isize) as usize;
+    }
+}
+
+fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
+    // Figures: the largest first; names and ports: rising.
+    let share = |e: &Edge| e.failures as f64 / e.tried.max(1) as f64;
+    match column {
+        Column::Trouble => trouble_first(a, b),
+        Column::Client => a.id().client.cmp(&b.id().client),
+        Column::Server => a.id().server.cmp(&b.id().server),
+        Column::Port => a.id().port.cmp(&b.id().port),
+        Column::Rate => b.rate.total_cmp(&a.rate),
+        Column::Open => b.open.cmp(&a.open),
+        Column::Failed => share(b).total_cmp(&share(a)),
+        Column::Connect50 => b.connect.map(|c| c.0).cmp(&a.connect.map(|c| c.0)),
+        Column::Connect99 => b.connect.map(|c| c.1).cmp(&a.connect.map(|c| c.1)),
+        Column::Rtt => b.rtt.cmp(&a.rtt),
+        Column::Retransmits => b.retransmits.cmp(&a.retransmits),
+        Column::Out => b.out.total_cmp(&a.out),
+        Column::In => b.back.total_cmp(&a.back),
+    }
+}
+
+/// The columns that fit, and the extra width of each of the two names.
+fn layout(width: u16) -> (Vec<&'static Spec>, u16) {
+    let mut chosen: Vec<&Spec> = COLUMNS.iter().collect();
+    let total = |c: &[&Spec]| c.iter().map(|c| c.width + 1).sum::<u16>() + 1;
+    while total(&chosen) + TREND_MIN > width {
+        let Some(worst) = chosen.iter().map(|c| c.rank).max().filter(|r| *r > 0) else { break };
+        chosen.retain(|c| c.rank != worst);
+    }
+    let spare = width.saturating_sub(total(&chosen) + TREND_MIN + 8);
+    (chosen, (spare / 3).min(12))
+}
+
+/// Draws the table.
+pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+    let (edges, shown) = (&state.edges, &state.shown);
+    if edges.visible.is_empty() {
+        return super::view::empty(state, pen, "edges");
+    }
+    let (chosen, extra) = layout(pen.area.width);
+    let wide = |c: &Spec| c.width + if c.rank == 0 && !c.right { extra } else { 0 };
+    let mut x = 1;
+    for c in &chosen {
+        let w = wide(c);
+        let sorted = edges.sort == c.column;
+        let falls = !matches!(c.column, Column::Client | Column::Server | Column::Port) ^ edges.reversed;
+        let mark = if falls { "▼" } else { "▲" };
+        let title = if sorted { format!("{}{mark}", c.title) } else { c.title.to_owned() };
+        let role = if sorted { Role::Accent } else { Role::Muted };
+        pen.cell(x, 0, w, &title, role, c.right);
+        let at = Rect::new(pen.area.x + x, pen.area.y, w, 1);
+        hits.add(at, Hit::Column(c.column));
+        x += w + 1;
+    }
+    pen.text(x, 0, "TREND", Role::Muted);
+    let trend_at = x;
+    for (row, id) in edges.visible.iter().skip(edges.scroll).take(edges.rows).enumerate() {
+        let y = row as u16 + 1;
+        let Some(e) = shown.edge(id) else { continue };
+        let mut x = 1;
+        for c in &chosen {
+            let w = wide(c);
+            let (text, role) = cell(c.column, e);
+            pen.cell(x, y, w, &text, role, c.right);
+            x += w + 1;
+        }
+        trend(pen, trend_at, y, shown, e);
+        let line = Rect { x: 0, y, width: pen.area.width, height: 1 };
+        if edges.selected.as_ref() == Some(id) {
+            pen.restyle(line, Role::Selected);
+        }
+        hits.add(Rect { x: pen.area.x, y: pen.area.y + y, ..line }, Hit::Edge(id.clone()));
+    }
+    let below = edges.visible.len().saturating_sub(edges.scroll + edges.rows);
+    if below > 0 || edges.scroll > 0 {
+        let last = edges.scroll + edges.rows.min(edges.visible.len());
+        let text = format!(" {}-{last} of {} ", edges.scroll + 1, edges.visible.len());
+        let w = columns(&text);
+        pen.right(0, 0, pen.area.width, &text, Role::Muted);
+        debug_assert!(w > 0);
+    }
+}
+
+fn cell(column: Column, e: &Edge) -> (String, Role) {
+    let idle = if e.is_idle() { Role::Muted } else { Role::Text };
+    let time = |us: Option<u64>| us.map_or_else(|| figures::NONE.into(), figures::micros);
+    match column {
+        Column::Trouble => (String::new(), Role::Text),
+        Column::Client => {
+            (e.id().client.name.to_string(), if e.is_idle() { Role::Muted } else { Role::Strong })
+        }
+        Column::Server => {
+            (e.id().server.name.to_string(), if e.is_idle() { Role::Muted } else { Role::Strong })
+        }
+        Column::Port => (e.id().port.to_string(), idle),
+        Column::Rate => (figures::sig3(e.rate), idle),
+        Column::Open => (figures::count(e.open), idle),
+        Column::Failed => (
+            figures::share(e.failures, e.tried),
+            match e.trouble {
+                Trouble::Failing => Role::Bad,
+                Trouble::Some => Role::Warn,
+                Trouble::None => Role::Muted,
+            },
+        ),
+        Column::Connect50 => (time(e.connect.map(|c| c.0)), idle),
+        Column::Connect99 => (time(e.connect.map(|c| c.1)), idle),
+        Column::Rtt => (time(e.rtt), idle),
+        Column::Retransmits => {
+            (figures::count(e.retransmits), if e.retransmits > 0 { Role::Warn } else { Role::Muted })
+        }
+        Column::Out => (figures::byte_rate(e.out), idle),
+        Column::In => (figures::byte_rate(e.back), idle),
+    }
+}
+
+/// The course over the window, × where something failed, and why.
+fn trend(pen: &mut Pen<'_>, x: u16, y: u16, shown: &Shown, e: &Edge) {
+    let room = pen.area.width.saturating_sub(x + 1);
+    let why = match (e.worst(), e.is_idle(), e.active) {
+        (Some((outcome, _)), _, _) => format!(" {outcome}"),
+        (None, true, Some(at)) => format!(" idle {}", figures::age(shown.now.since(at))),
+        (None, true, None) => " idle".to_owned(),
+        _ => String::new(),
+    };
+    let bars = if why.is_empty() {
+        room.min(24)
+    } else {
+        room.saturating_sub(18).clamp(TREND_MIN.min(room) / 2, 24)
+    };
+    let values: Vec<f64> = course(e);
+    let top = values.iter().copied().fold(0.0, f64::max);
+    let parts = groups(e.row.trend.len(), bars.into());
+    let pad = bars - parts.len() as u16;
+    for (i, part) in parts.into_iter().enumerate() {
+        let failing = e.row.trend[part.clone()].iter().any(|p| p.failures > 0);
+        let n = part.len().max(1) as f64;
+        let mean = values[part].iter().sum::<f64>() / n;
+        let (glyph, role) = if failing {
+            ('×', if e.trouble == Trouble::Failing { Role::Bad } else { Role::Warn })
+        } else if mean <= 0.0 {
+            ('▁', Role::Muted)
+        } else {
+            (eighth((1.0 + mean / top * 7.0).round() as usize), Role::Accent)
+        };
+        pen.text(x + pad + i as u16, y, glyph.encode_utf8(&mut [0; 4]), role);
+    }
+    let role = match e.trouble {
+        Trouble::Failing => Role::Bad,
+        Trouble::Some => Role::Warn,
+        Trouble::None => Role::Muted,
+    };
+    pen.put(x + bars, y, room - bars.min(room), &why, role);
+}
+
+/// What a trend is drawn of: connections begun, or bytes where connections are long.
+pub fn course(e: &Edge) -> Vec<f64> {
+    if e.rate > 0.0 {
+        e.row.trend.iter().map(|p| p.opened as f64).collect()
+    } else {
+        e.row.trend.iter().map(|p| p.bytes as f64).collect()
+    }
+}
+
+/// `web → api :8080`.
+pub fn title(e: &Edge) -> String {
+    let id = e.id();
+    let arrow = if id.role_known { "→" } else { "?→" };
+    let udp = if id.transport == Transport::Udp { " udp" } else { "" };
+    format!("{} {arrow} {} :{}{udp}", id.client.name, id.server.name, id.port)
+}
+
+/// Name and address for the clipboard.
+pub fn words(e: &Edge) -> String {
+    match e.row.addr.filter(|a| !a.is_unspecified()) {
+        Some(addr) => format!("{} ({})", title(e), figures::endpoint(addr, e.id().port)),
+        None => title(e),
+    }
+}
+
+/// `:8080`, `:80 +2`.
+pub fn port_words(ports: &[u16]) -> String {
+    match ports {
+        [] => String::new(),
+        [one] => format!(":{one}"),
+        [first, rest @ ..] => format!(":{first} +{}", rest.len()),
+    }
+}

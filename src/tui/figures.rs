@@ -1,0 +1,225 @@
+//! Figures that can be read while they move: three significant digits, unit attached. The caller
+//! aligns them right in a column of fixed width.
+
+use std::net::IpAddr;
+
+use crate::model::{BootNs, Hist, UtcOffset};
+
+/// Shown where there is no figure.
+pub const NONE: &str = "-";
+
+/// Three significant digits with a factor: `0`, `0.20`, `8.40`, `12.0`, `820`, `1.24k`, `3.40M`.
+pub fn sig3(x: f64) -> String {
+    scaled(x, "")
+}
+
+fn scaled(x: f64, gap: &str) -> String {
+    const FACTORS: [&str; 5] = ["", "k", "M", "G", "T"];
+    if !x.is_finite() || x <= 0.0 {
+        return format!("0{gap}");
+    }
+    if x < 0.005 {
+        return format!("<0.01{gap}");
+    }
+    let (mut x, mut factor) = (x, 0);
+    // 999.5 would be printed as 1000.
+    while x >= 999.5 && factor + 1 < FACTORS.len() {
+        x /= 1000.0;
+        factor += 1;
+    }
+    let decimals = if x < 9.995 {
+        2
+    } else if x < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{x:.decimals$}{gap}{}", FACTORS[factor])
+}
+
+/// A count: whole up to 9,999, then as [`sig3`].
+pub fn count(n: u64) -> String {
+    if n < 10_000 { n.to_string() } else { sig3(n as f64) }
+}
+
+/// Per second: `1.24k/s`.
+pub fn rate(x: f64) -> String {
+    format!("{}/s", sig3(x))
+}
+
+/// Bytes, decimal units: `820 B`, `3.40 MB`.
+pub fn bytes(n: f64) -> String {
+    if n < 999.5 { format!("{n:.0} B") } else { format!("{}B", scaled(n, " ")) }
+}
+
+/// Bytes per second: `3.40 MB/s`.
+pub fn byte_rate(x: f64) -> String {
+    format!("{}/s", bytes(x))
+}
+
+/// A duration in microseconds: `80 µs`, `2.10 ms`, `48 ms`, `1.20 s`, `3 min`.
+pub fn micros(us: u64) -> String {
+    let ms = us as f64 / 1e3;
+    match us {
+        0..1_000 => format!("{us} µs"),
+        1_000..9_995 => format!("{ms:.2} ms"),
+        9_995..999_500 => format!("{ms:.0} ms"),
+        999_500..99_950_000 => format!("{} s", sig3(us as f64 / 1e6)),
+        _ => age(us.saturating_mul(1000)),
+    }
+}
+
+/// A quantile of a histogram, or `-`.
+pub fn quantile(h: &Hist, q: f64) -> String {
+    h.quantile(q).map_or_else(|| NONE.into(), micros)
+}
+
+/// A share: `0 %`, `<0.1 %`, `1.9 %`, `48 %`, `100 %`. 100 % only where it is all of them.
+pub fn share(part: u64, whole: u64) -> String {
+    if part == 0 || whole == 0 {
+        return "0 %".into();
+    }
+    let p = part as f64 * 100.0 / whole as f64;
+    if part >= whole {
+        "100 %".into()
+    } else if p < 0.1 {
+        "<0.1 %".into()
+    } else if p < 9.95 {
+        format!("{p:.1} %")
+    } else if p >= 99.5 {
+        ">99 %".into()
+    } else {
+        format!("{p:.0} %")
+    }
+}
+
+/// How long, in nanoseconds, the way people say it: `40 s`, `2 min`, `3 h 5 min`, `2 d 4 h`.
+pub fn age(ns: u64) -> String {
+    let s = ns / 1_000_000_000;
+    match s {
+        0..120 => format!("{s} s"),
+        120..7_200 => format!("{} min", s / 60),
+        7_200..172_800 => format!("{} h {} min", s / 3_600, s % 3_600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3_600),
+    }
+}
+
+/// Seconds of processor time: `0.42 s`, `12.0 s`.
+pub fn seconds(ns: u64) -> String {
+    format!("{} s", sig3(ns as f64 / 1e9))
+}
+
+/// Turns boot time into wall time for people.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Clock {
+    /// Wall time's offset.
+    pub utc: UtcOffset,
+    /// Seconds east of UTC; `None` shows UTC, marked `Z`.
+    pub zone: Option<i32>,
+}
+
+impl Clock {
+    /// `14:01:10`, or `14:01:10Z`.
+    pub fn time(&self, at: BootNs) -> String {
+        self.with(at, false)
+    }
+
+    /// `14:01:10.042`.
+    pub fn millis(&self, at: BootNs) -> String {
+        self.with(at, true)
+    }
+
+    fn with(&self, at: BootNs, millis: bool) -> String {
+        if at.known().is_none() {
+            return NONE.into();
+        }
+        let unix_ms = self.utc.unix_ns(at) / 1_000_000;
+        let day = 86_400_000;
+        let ms = (unix_ms as i64 + i64::from(self.zone.unwrap_or(0)) * 1000).rem_euclid(day);
+        let (s, ms) = (ms / 1000, ms % 1000);
+        let z = if self.zone.is_none() { "Z" } else { "" };
+        let fraction = if millis { format!(".{ms:03}") } else { String::new() };
+        format!("{:02}:{:02}:{:02}{fraction}{z}", s / 3600, s / 60 % 60, s % 60)
+    }
+}
+
+/// `10.0.0.7:80`, `[::1]:80`.
+pub fn endpoint(addr: IpAddr, port: u16) -> String {
+    crate::model::Endpoint::new(addr, port).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_significant_digits() {
+        for (x, text) in [
+            (0.0, "0"),
+            (-1.0, "0"),
+            (f64::NAN, "0"),
+            (0.001, "<0.01"),
+            (0.2, "0.20"),
+            (8.4, "8.40"),
+            (9.996, "10.0"),
+            (12.0, "12.0"),
+            (99.96, "100"),
+            (820.4, "820"),
+            (999.6, "1.00k"),
+            (1_240.0, "1.24k"),
+            (3.4e6, "3.40M"),
+            (7e15, "7000T"),
+        ] {
+            assert_eq!(sig3(x), text, "{x}");
+        }
+    }
+
+    #[test]
+    fn units_are_attached() {
+        assert_eq!(rate(1_240.0), "1.24k/s");
+        assert_eq!(byte_rate(3.4e6), "3.40 MB/s");
+        assert_eq!(byte_rate(0.0), "0 B/s");
+        assert_eq!(bytes(820.0), "820 B");
+        assert_eq!(bytes(999.9), "1.00 kB");
+        assert_eq!(count(9_999), "9999");
+        assert_eq!(count(20_000), "20.0k");
+    }
+
+    #[test]
+    fn durations() {
+        for (us, text) in [
+            (0, "0 µs"),
+            (80, "80 µs"),
+            (2_100, "2.10 ms"),
+            (9_996, "10 ms"),
+            (48_000, "48 ms"),
+            (999_600, "1.00 s"),
+            (1_200_000, "1.20 s"),
+            (67_000_000, "67.0 s"),
+            (180_000_000, "3 min"),
+        ] {
+            assert_eq!(micros(us), text, "{us}");
+        }
+        assert_eq!(age(40_000_000_000), "40 s");
+        assert_eq!(age(11_100_000_000_000), "3 h 5 min");
+    }
+
+    #[test]
+    fn shares_never_round_to_all_or_nothing() {
+        assert_eq!(share(0, 10), "0 %");
+        assert_eq!(share(1, 100_000), "<0.1 %");
+        assert_eq!(share(19, 1000), "1.9 %");
+        assert_eq!(share(999, 1000), ">99 %");
+        assert_eq!(share(10, 10), "100 %");
+        assert_eq!(share(48, 100), "48 %");
+    }
+
+    #[test]
+    fn clock_is_local_or_marked() {
+        let utc = UtcOffset(14 * 3_600_000_000_000);
+        let at = BootNs(70_042_000_000);
+        assert_eq!(Clock { utc, zone: None }.time(at), "14:01:10Z");
+        assert_eq!(Clock { utc, zone: Some(-15 * 3600) }.millis(at), "23:01:10.042");
+        assert_eq!(Clock::default().time(BootNs(0)), "-");
+    }
+}
