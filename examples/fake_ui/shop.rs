@@ -348,6 +348,7 @@ impl Shop {
                 ),
             ],
             cost: Cost {
+                pass_ns: 4_000_000,
                 cpu_ns: 420_000_000,
                 bpf_ns: Some(31_000_000),
                 rss_bytes: 21_000_000,

@@ -26,7 +26,6 @@ use clap::{CommandFactory, Parser};
 pub use args::Cli;
 use args::Command;
 use error::{CliError, done_or};
-use node::Node;
 
 /// The whole program. Exit status: 0 well, 1 failed, 2 wrong usage.
 pub fn main() -> ExitCode {

@@ -45,7 +45,11 @@ pub(super) fn run(global: &Global, node: Node) -> Result<(), CliError> {
         let (feed, fed) = mpsc::channel(WAITING);
         let (want, wants) = mpsc::channel(16);
         let (clients, client) = watch::channel(None);
-        let follow = tokio::spawn(feed_slices(Follow::start(node.target(), Backoff::default()), feed.clone(), clients));
+        let follow = tokio::spawn(feed_slices(
+            Follow::start(node.target(), Backoff::default()),
+            feed.clone(),
+            clients,
+        ));
         let fetch = tokio::spawn(Fetcher { client, feed, tasks: [None, None, None] }.run(wants));
         let shown = tui::run(options, fed, want).await;
         follow.abort();
@@ -55,15 +59,17 @@ pub(super) fn run(global: &Global, node: Node) -> Result<(), CliError> {
 }
 
 fn options(global: &Global) -> UiOptions {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    let theme = match global.theme {
-        Some(ThemeArg::Dark) => Theme::Dark,
-        Some(ThemeArg::Light) => Theme::Light,
-        Some(ThemeArg::Mono) => Theme::Mono,
-        None if no_color => Theme::Mono,
-        None => Theme::Dark,
-    };
-    UiOptions { theme, ascii: global.ascii || !tui::is_utf8_locale(), mouse: !global.no_mouse, ..UiOptions::default() }
+    let mut options = UiOptions::default().with_environment(|name| std::env::var(name).ok());
+    if let Some(theme) = global.theme {
+        options.theme = match theme {
+            ThemeArg::Dark => Theme::Dark,
+            ThemeArg::Light => Theme::Light,
+            ThemeArg::Mono => Theme::Mono,
+        };
+    }
+    options.ascii |= global.ascii;
+    options.mouse = !global.no_mouse;
+    options
 }
 
 /// Slices, and what became of the connection.
@@ -110,7 +116,9 @@ impl Fetcher {
             if on {
                 let (client, feed) = (self.client.clone(), self.feed.clone());
                 self.tasks[slot] = Some(match want {
-                    Want::Connections { .. } => tokio::spawn(again(client, feed, Duration::from_secs(5), connections)),
+                    Want::Connections { .. } => {
+                        tokio::spawn(again(client, feed, Duration::from_secs(5), connections))
+                    }
                     Want::Events { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), events)),
                     Want::Status { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), status)),
                 });
@@ -154,7 +162,7 @@ async fn connections(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(),
         let page = page?;
         names.extend(page.names.names);
         entities.extend(page.names.entities);
-        list.extend(page.connections.into_iter().map(Arc::new));
+        list.extend(page.connections);
     }
     // Sending fails only when the UI is gone.
     let _ = feed.send(Feed::Connections { names, entities, list }).await;

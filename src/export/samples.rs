@@ -320,6 +320,7 @@ pub fn rich_status() -> Status {
             rss_bytes: 20_000_000,
             bpf_bytes: 9_000_000,
             walk_ns: 812_000,
+            pass_ns: 0,
             walk_sockets: 120,
         },
     }

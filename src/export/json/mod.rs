@@ -13,7 +13,7 @@ mod workload;
 pub use connection::{ConnectionJson, connection};
 pub use edge::{EdgeJson, edge};
 pub use event::{EventJson, MissedJson, event, missed};
-pub use status::{StatusJson, status};
+pub use status::{HookJson, StatusJson, hook, status};
 pub use workload::{WorkloadJson, workload};
 
 use std::fmt::Write as _;

@@ -72,8 +72,9 @@ struct LossJson {
     by_place: Counts,
 }
 
+/// A datum with its hook.
 #[derive(Debug, Serialize)]
-struct HookJson {
+pub struct HookJson {
     datum: String,
     hook: String,
     on: bool,
@@ -94,6 +95,7 @@ struct CostJson {
     rss_bytes: u64,
     bpf_bytes: u64,
     walk_us: u64,
+    pass_us: u64,
     walk_sockets: u64,
 }
 
@@ -151,7 +153,8 @@ fn loss(loss: &Loss) -> LossJson {
     LossJson { total: loss.total(), by_kind, by_place }
 }
 
-fn hook(h: &Hook) -> HookJson {
+/// A hook as JSON, as in a status.
+pub fn hook(h: &Hook) -> HookJson {
     HookJson {
         datum: h.datum.clone(),
         hook: h.hook.clone(),
@@ -173,6 +176,7 @@ fn cost(c: &Cost) -> CostJson {
         rss_bytes: c.rss_bytes,
         bpf_bytes: c.bpf_bytes,
         walk_us: c.walk_ns / 1000,
+        pass_us: c.pass_ns / 1000,
         walk_sockets: c.walk_sockets,
     }
 }
