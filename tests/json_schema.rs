@@ -191,10 +191,10 @@ fn the_documentation_names_exactly_these_fields() {
                 assert_eq!(row[3] == "never", required(place, field), "{at} is absent when: {}", row[3]);
                 assert!(!row[2].is_empty() && !row[3].is_empty(), "{at} says nothing");
             }
-        } else if let (Some(section), Some(values)) = (section, listed(place)) {
-            if place.schema.contains_key("enum") {
-                assert_eq!(section.iter().map(|r| name(&r[0])).collect::<Vec<_>>(), values, "{}", place.name);
-            }
+        } else if let (Some(section), Some(values)) = (section, listed(place))
+            && place.schema.contains_key("enum")
+        {
+            assert_eq!(section.iter().map(|r| name(&r[0])).collect::<Vec<_>>(), values, "{}", place.name);
         }
         documented.remove(place.name);
     }

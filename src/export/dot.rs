@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::Window;
 use super::graph::Graph;
-use crate::model::escape_into;
 use crate::world::EdgeRow;
 
 /// The map of the given edges: `webb map -o dot | dot -Tsvg`.
@@ -16,7 +15,7 @@ pub fn dot(edges: &[EdgeRow], window: Window) -> String {
         let _ = write!(out, "  n{i} [label=");
         quote(&mut out, &node.name);
         out.push_str(", tooltip=");
-        quote(&mut out, node.kind.as_str());
+        quote(&mut out, node.kind);
         out.push_str("];\n");
     }
     for link in &graph.links {
@@ -34,13 +33,11 @@ pub fn dot(edges: &[EdgeRow], window: Window) -> String {
     out
 }
 
-/// A double-quoted string whose label shows exactly `text`, invisible characters escaped. In labels
-/// Graphviz reads `\N`, `\n` and the like (escString) and HTML entities: both are written out.
+/// A double-quoted string whose label shows exactly `text`, which has no control characters. In
+/// labels Graphviz reads `\N`, `\n` and the like (escString) and HTML entities: both are written out.
 fn quote(out: &mut String, text: &str) {
-    let mut plain = String::with_capacity(text.len());
-    escape_into(&mut plain, text);
     out.push('"');
-    for c in plain.chars() {
+    for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),

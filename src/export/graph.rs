@@ -3,16 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::Window;
-use super::figures::{count, micros};
-use crate::model::Transport;
+use super::figures::{NONE, count, micros};
+use crate::model::{Transport, escape};
 use crate::world::{EdgeRow, WorkloadId};
 
 /// Nodes and the links between them, by position.
-pub(super) struct Graph<'a> {
+pub(super) struct Graph {
     /// Sorted by name.
-    pub(super) nodes: Vec<&'a WorkloadId>,
+    pub(super) nodes: Vec<Node>,
     /// In the order of the edges.
     pub(super) links: Vec<Link>,
+}
+
+/// One workload.
+pub(super) struct Node {
+    /// Escaped, not quoted; never empty, which Mermaid cannot parse.
+    pub(super) name: String,
+    pub(super) kind: &'static str,
 }
 
 /// One edge.
@@ -25,8 +32,8 @@ pub(super) struct Link {
     pub(super) role_known: bool,
 }
 
-impl<'a> Graph<'a> {
-    pub(super) fn new(edges: &'a [EdgeRow], window: Window) -> Self {
+impl Graph {
+    pub(super) fn new(edges: &[EdgeRow], window: Window) -> Self {
         let mut index: BTreeMap<&WorkloadId, usize> =
             edges.iter().flat_map(|e| [&e.id.client, &e.id.server]).map(|id| (id, 0)).collect();
         index.values_mut().enumerate().for_each(|(i, n)| *n = i);
@@ -40,8 +47,13 @@ impl<'a> Graph<'a> {
             })
         };
         let links = edges.iter().filter_map(link).collect();
-        Graph { nodes: index.into_keys().collect(), links }
+        Graph { nodes: index.into_keys().map(node).collect(), links }
     }
+}
+
+fn node(id: &WorkloadId) -> Node {
+    let name = if id.name.trim().is_empty() { NONE.to_owned() } else { escape(&id.name) };
+    Node { name, kind: id.kind.as_str() }
 }
 
 /// ":8080  12.3/s  p99 1.20 ms  3 refused".
@@ -85,10 +97,16 @@ mod tests {
     }
 
     #[test]
+    fn no_node_is_without_a_label() {
+        let g = Graph::new(&[samples::edge_of(" ")], Window { since: None, seconds: 1.0 });
+        assert_eq!(g.nodes[0].name, "-");
+    }
+
+    #[test]
     fn a_workload_is_one_node() {
         let edges = [samples::rich_edge(), samples::rich_edge(), samples::minimal_edge()];
         let g = Graph::new(&edges, Window { since: None, seconds: 1.0 });
-        let names: Vec<&str> = g.nodes.iter().map(|n| &*n.name).collect();
+        let names: Vec<&str> = g.nodes.iter().map(|n| n.name.as_str()).collect();
         assert_eq!(names, ["192.0.2.7", "api.service", "shop/web"]);
         assert_eq!(g.links.iter().map(|l| (l.from, l.to)).collect::<Vec<_>>(), [(2, 1), (2, 1), (0, 1)]);
     }

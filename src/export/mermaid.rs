@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use super::Window;
 use super::graph::Graph;
-use crate::model::escape;
 use crate::world::EdgeRow;
 
 /// The map of the given edges: to be pasted between ```` ```mermaid ```` and ```` ``` ````.
@@ -33,7 +32,7 @@ pub fn mermaid(edges: &[EdgeRow], window: Window) -> String {
 /// everything but letters, digits and a few harmless marks is written as an entity.
 fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in escape(text).chars() {
+    for c in text.chars() {
         if c.is_alphanumeric() || " ./-_@".contains(c) {
             out.push(c);
         } else {
@@ -47,6 +46,7 @@ fn quote(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::export::samples;
+    use crate::model::escape;
     use proptest::prelude::*;
 
     #[test]

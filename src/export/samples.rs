@@ -235,7 +235,7 @@ pub fn hostile() -> impl Strategy<Value = String> {
         "([\"'`\\\\&#;:%{}<>|\\[\\]()\n-]|amp|quot|34|style|end|init|\\\\N|\u{fb02}\u{b0}|\u{b6}\u{df}){1,12}",
     ]
     // The client's name would stand for it, and a bare "web" is no test.
-    .prop_filter("not the other node", |s| s != "web")
+    .prop_filter("not the other node, not blank", |s| s != "web" && !s.trim().is_empty())
 }
 
 /// Serves and asks.
