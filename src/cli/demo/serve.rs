@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -29,6 +29,8 @@ pub const MAX_BODY: usize = 16 * 1024;
 const MAX_CONNECTIONS: usize = 64;
 /// A client that takes longer for its handshake or a request head, or idles longer, is dropped.
 const IDLE: Duration = Duration::from_secs(20);
+/// How long a client may take to close its side, too.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// Pause after `accept` fails (out of descriptors), so that it cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Listen backlog, connections.
@@ -145,7 +147,12 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE)
             .serve_connection(TokioIo::new(stream), service)
+            .without_shutdown()
             .await
+            .map(|parts| parts.io.into_inner())
+            .map(linger)?
+            .await;
+        Ok(())
     }
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
@@ -183,6 +190,15 @@ impl Server {
             }
         }
         StatusCode::OK
+    }
+}
+
+/// Closes in order: a client that still says goodbye in TLS to a socket that is gone would be
+/// answered with a reset.
+async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
+    if stream.shutdown().await.is_ok() {
+        // What comes is of no interest; the end of it, or an error, is what is waited for.
+        let _ = timeout(GOODBYE, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
     }
 }
 
