@@ -25,7 +25,6 @@ static __always_inline void not_sent(struct webb_sock *s, struct webb_counts *n)
 		r->opened = s->attempt;
 		r->cookie = s->cookie;
 		r->netns_cookie = s->netns_cookie;
-		r->cgroup = s->cgroup;
 		__builtin_memcpy(r->peer, s->attempt_addr, 16);
 		/* No address of its own yet: the unspecified one of the peer's family. */
 		if (!*(__u64 *)s->attempt_addr && *(__u32 *)(s->attempt_addr + 8) == bpf_htonl(0xffff)) {
@@ -65,7 +64,6 @@ static __always_inline struct webb_sock *attempted(struct bpf_sock_addr *ctx)
 	s->cookie = bpf_get_socket_cookie(ctx);
 	s->netns_cookie = bpf_get_netns_cookie(ctx);
 	s->netns = BPF_CORE_READ(task, nsproxy, net_ns, ns.inum);
-	s->cgroup = bpf_get_current_cgroup_id();
 	set_owner(&s->owner, task, WEBB_OWNER_OPENED);
 	return s;
 }

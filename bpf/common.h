@@ -10,7 +10,6 @@
 struct webb_sock {
 	__u64 cookie;
 	__u64 netns_cookie;
-	__u64 cgroup;
 	__u64 opened;
 	__u64 established;
 	__u64 attempt; /* connect() was called then, and no SYN was sent yet */
@@ -133,14 +132,21 @@ static __always_inline int in_scope(const struct sock *sk)
 	return 0;
 }
 
+/* The cgroup is the process's own: a socket that was handed over was made in another one. */
 static __always_inline void set_owner(struct webb_owner *o, struct task_struct *task, __u32 evidence)
 {
 	struct task_struct *leader = BPF_CORE_READ(task, group_leader);
 
 	o->pid = BPF_CORE_READ(task, tgid);
 	o->start = BPF_CORE_READ(leader, start_boottime);
+	o->cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
 	o->evidence = evidence;
 	BPF_CORE_READ_STR_INTO(&o->comm, leader, comm);
+}
+
+static __always_inline int is_owner(const struct webb_owner *o, struct task_struct *task)
+{
+	return BPF_CORE_READ(task, tgid) == o->pid && BPF_CORE_READ(task, group_leader, start_boottime) == o->start;
 }
 
 /* Everything about a socket that stays; counters and times start at zero. */
@@ -149,7 +155,6 @@ static __always_inline void begin(struct webb_sock *s, struct sock *sk, __u8 rol
 	s->cookie = bpf_get_socket_cookie(sk);
 	s->netns_cookie = BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie);
 	s->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
-	s->cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
 	s->opened = 0;
 	s->established = 0;
 	s->attempt = 0;
@@ -223,7 +228,6 @@ static __always_inline void describe(struct webb_record *r, struct webb_sock *s,
 	r->at = bpf_ktime_get_boot_ns();
 	r->cookie = s->cookie;
 	r->netns_cookie = s->netns_cookie;
-	r->cgroup = s->cgroup;
 	r->opened = s->opened;
 	r->established = s->established;
 	put_address(r->local, family, sk->__sk_common.skc_rcv_saddr, &sk->__sk_common.skc_v6_rcv_saddr);

@@ -131,6 +131,10 @@ struct nsproxy {
 	struct net *net_ns;
 };
 
+struct css_set {
+	struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
 	unsigned int flags;
 	int tgid;
@@ -138,6 +142,7 @@ struct task_struct {
 	char comm[16];
 	struct task_struct *group_leader;
 	struct nsproxy *nsproxy;
+	struct css_set *cgroups;
 };
 
 struct file;

@@ -12,7 +12,7 @@ static __always_inline void own_by_current(struct webb_sock *s, __u32 evidence)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	if (task->flags & PF_KTHREAD || task->tgid == s->owner.pid)
+	if (task->flags & PF_KTHREAD || is_owner(&s->owner, task))
 		return;
 	set_owner(&s->owner, task, evidence);
 }
@@ -85,6 +85,8 @@ static __always_inline void opened_by_peer(struct sock *sk, struct webb_counts *
 	s->opened = bpf_ktime_get_boot_ns();
 	s->generation = 1;
 	s->owner.evidence = s->owner.pid ? WEBB_OWNER_INHERITED : WEBB_OWNER_UNKNOWN;
+	if (!s->owner.pid)
+		s->owner.cgroup = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
 	n->opened[WEBB_SERVER]++;
 }
 

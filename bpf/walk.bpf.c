@@ -53,7 +53,6 @@ int webb_files(struct bpf_iter__task_file *ctx)
 	struct webb_sock *s;
 	struct socket *so;
 	struct sock *sk;
-	int pid;
 
 	if (!task || !file)
 		return 0;
@@ -74,13 +73,12 @@ int webb_files(struct bpf_iter__task_file *ctx)
 		adopt(sk, task, c, sk->__sk_common.skc_state);
 		return 0;
 	}
-	pid = task->tgid;
 	if (s->pass != c->pass) {
 		s->pass = c->pass;
 		s->confirmed = 0;
 		set_owner(&s->holder, task, WEBB_OWNER_HOLDS);
 	}
-	if (pid == s->owner.pid) {
+	if (is_owner(&s->owner, task)) {
 		s->confirmed = 1;
 		/* It may have been inherited, or have called exec since. */
 		if (s->owner.evidence < WEBB_OWNER_OPENED) {

@@ -54,7 +54,8 @@ enum webb_flags {
 };
 
 struct webb_owner {
-	__u64 start; /* start_boottime of the thread group leader */
+	__u64 start; /* start_boottime of the thread group leader: a pid may be reused */
+	__u64 cgroup; /* of the process; of the socket where none is known */
 	__u32 pid;
 	__u32 evidence;
 	char comm[16];
@@ -73,7 +74,6 @@ struct webb_record {
 	__u64 at;
 	__u64 cookie;
 	__u64 netns_cookie;
-	__u64 cgroup;
 	__u64 opened;
 	__u64 established;
 	__u8 local[16];

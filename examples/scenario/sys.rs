@@ -18,6 +18,9 @@ use rustix::net::{
 };
 use serde_json::{Value, json};
 
+/// Where a process that is spawned finds the socket that it is given: beyond those in use.
+const GIVEN: RawFd = 100;
+
 pub fn socket(family: AddressFamily) -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?)
 }
@@ -129,7 +132,7 @@ pub fn spawn(procs: &str, socket: &OwnedFd) -> io::Result<(i32, File, UnixStream
     unsafe {
         command.pre_exec(move || {
             std::fs::write(&procs, b"0")?;
-            check(libc::dup2(socket, 3)).map(drop)
+            check(libc::dup2(socket, GIVEN)).map(drop)
         });
     }
     let mut child = command.spawn()?;
@@ -138,10 +141,10 @@ pub fn spawn(procs: &str, socket: &OwnedFd) -> io::Result<(i32, File, UnixStream
     Ok((child.id() as i32, File::from(OwnedFd::from(stdin)), hands))
 }
 
-/// A descriptor that was there at the start.
-pub fn adopt(fd: RawFd) -> OwnedFd {
-    // SAFETY: `spawn` puts it there for this one purpose.
-    unsafe { OwnedFd::from_raw_fd(fd) }
+/// The socket that was there at the start.
+pub fn given() -> OwnedFd {
+    // SAFETY: `spawn` puts it there for this one purpose, and this is called once.
+    unsafe { OwnedFd::from_raw_fd(GIVEN) }
 }
 
 pub fn wait(pid: i32) -> io::Result<Value> {

@@ -68,7 +68,8 @@ pub struct Owner {
     pub process: Option<Arc<Process>>,
     /// How the process is known.
     pub evidence: OwnerEvidence,
-    /// cgroup v2 id (inode of its directory) in which the socket was made, 0 = unknown.
+    /// cgroup v2 id (inode of its directory) of the process; where none is known, the one in which
+    /// the socket was made; 0 = unknown.
     pub cgroup: u64,
     /// Path of that cgroup below the cgroup2 mount, when known.
     pub cgroup_path: Option<Arc<str>>,

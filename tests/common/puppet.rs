@@ -66,6 +66,11 @@ impl Puppet {
         answer["errno"].as_i64().unwrap_or_else(|| panic!("{command} was not refused: {answer}"))
     }
 
+    /// What became of what was begun, whatever it is.
+    pub fn answer(&mut self) -> Value {
+        self.work.line()
+    }
+
     /// Listens; the address.
     pub fn listen(&mut self, name: &str, addr: &str) -> SocketAddr {
         local(&self.ok(&format!("listen {name} {addr}")))
@@ -81,6 +86,11 @@ impl Puppet {
     /// SIGKILL.
     pub fn kill(mut self) {
         self.work.child.kill().unwrap();
+        self.work.child.wait().unwrap();
+    }
+
+    /// Waits until it is gone; somebody else sees to that.
+    pub fn wait(mut self) {
         self.work.child.wait().unwrap();
     }
 

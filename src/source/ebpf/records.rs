@@ -64,6 +64,7 @@ unsafe impl Pod for Counts {}
 #[derive(Clone, Copy)]
 struct OwnerRecord {
     start: u64,
+    cgroup: u64,
     pid: u32,
     evidence: u32,
     comm: [u8; 16],
@@ -85,7 +86,6 @@ struct Record {
     at: u64,
     cookie: u64,
     netns_cookie: u64,
-    cgroup: u64,
     opened: u64,
     established: u64,
     local: [u8; 16],
@@ -183,7 +183,7 @@ fn from_record(kind: u8, r: &Record) -> Fact {
         process: (r.owner.pid != 0)
             .then_some((ProcessKey { pid: r.owner.pid, start_ns: r.owner.start }, Comm(r.owner.comm))),
         evidence: OwnerEvidence::from_number(r.owner.evidence as u8),
-        cgroup: r.cgroup,
+        cgroup: r.owner.cgroup,
         netns: r.netns,
     };
     let local = Endpoint::from_bytes(r.local, r.local_port);
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn layouts_match_the_header() {
         // Sum of the members in bpf/webb.h: equal to the size means no padding on either side.
-        assert_eq!(size_of::<OwnerRecord>(), 32);
+        assert_eq!(size_of::<OwnerRecord>(), 40);
         assert_eq!(size_of::<Record>(), 176);
         assert_eq!(size_of::<Sample>(), 64);
         assert_eq!(size_of::<Alive>(), 24);
