@@ -47,6 +47,18 @@ pub fn rate(x: f64) -> String {
     format!("{}/s", sig3(x))
 }
 
+/// Per second where there is little room: two significant digits, `41/s`, `0.9/s`, `1.2k/s`.
+pub fn short_rate(x: f64) -> String {
+    const FACTORS: [&str; 4] = ["", "k", "M", "G"];
+    let (mut x, mut factor) = (if x.is_finite() { x.max(0.0) } else { 0.0 }, 0);
+    while x >= 999.5 && factor + 1 < FACTORS.len() {
+        x /= 1000.0;
+        factor += 1;
+    }
+    let decimals = usize::from(x > 0.0 && x < 9.95);
+    if x > 0.0 && x < 0.05 { "<0.1/s".into() } else { format!("{x:.decimals$}{}/s", FACTORS[factor]) }
+}
+
 /// Bytes, decimal units: `820 B`, `3.40 MB`.
 pub fn bytes(n: f64) -> String {
     if n < 999.5 { format!("{n:.0} B") } else { format!("{}B", scaled(n, " ")) }
@@ -177,6 +189,16 @@ mod tests {
     #[test]
     fn units_are_attached() {
         assert_eq!(rate(1_240.0), "1.24k/s");
+        for (x, text) in [
+            (0.0, "0/s"),
+            (0.01, "<0.1/s"),
+            (0.94, "0.9/s"),
+            (9.96, "10/s"),
+            (41.2, "41/s"),
+            (1_240.0, "1.2k/s"),
+        ] {
+            assert_eq!(short_rate(x), text);
+        }
         assert_eq!(byte_rate(3.4e6), "3.40 MB/s");
         assert_eq!(byte_rate(0.0), "0 B/s");
         assert_eq!(bytes(820.0), "820 B");
