@@ -42,6 +42,19 @@ pub fn count(n: u64) -> String {
     if n < 10_000 { n.to_string() } else { sig3(n as f64) }
 }
 
+/// An exact count with its thousands apart: `20,480`.
+pub fn exact(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
 /// Per second: `1.24k/s`.
 pub fn rate(x: f64) -> String {
     format!("{}/s", sig3(x))
@@ -203,6 +216,10 @@ mod tests {
         assert_eq!(byte_rate(0.0), "0 B/s");
         assert_eq!(bytes(820.0), "820 B");
         assert_eq!(bytes(999.9), "1.00 kB");
+        assert_eq!(
+            [exact(0), exact(999), exact(20_480), exact(1_000_000)],
+            ["0", "999", "20,480", "1,000,000"]
+        );
         assert_eq!(count(9_999), "9999");
         assert_eq!(count(20_000), "20.0k");
     }

@@ -171,7 +171,7 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
     };
     let (rate, short) = if pair.rate == 0.0 && pair.trouble == Trouble::None {
         // Long connections: their number says more than that none was begun.
-        (format!("{} open", figures::count(pair.open)), format!("{}", figures::count(pair.open)))
+        (format!("{} open", figures::count(pair.open)), String::new())
     } else {
         (figures::rate(per_s), figures::short_rate(per_s))
     };

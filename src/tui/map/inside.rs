@@ -101,7 +101,11 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
                 (outcome.to_string(), String::new()),
             ],
         );
-        let since = vec![(format!("since {time}"), String::new()), (time, String::new())];
+        let since = vec![
+            (format!("since {time}"), String::new()),
+            (time.clone(), String::new()),
+            (time.chars().take(5).collect(), String::new()),
+        ];
         let since = fitting(width, (Role::Bad, Role::Bad), since);
         let right = if width < NARROW { short } else { p99 };
         return vec![first, since, course(node, width, 8, right)];
