@@ -172,7 +172,8 @@ impl State {
         let by = pages.saturating_mul(rows);
         let to =
             |scroll: u16| -> u16 { (scroll as isize).saturating_add(by).clamp(0, i16::MAX as isize) as u16 };
-        if areas.list.is_none() {
+        if areas.detail.is_some() {
+            // Beside the list too: the arrows move the list, pages the detail.
             self.detail_scroll = to(self.detail_scroll);
             return;
         }

@@ -80,19 +80,20 @@ fn title(text: &str) -> Line {
 
 fn hooks(status: &Status) -> Vec<Line> {
     let mut lines = vec![title("Hooks")];
+    let wide = status.hooks.iter().map(|h| h.datum.chars().count()).max().unwrap_or(0).min(28);
     for hook in &status.hooks {
         match &hook.state {
             HookState::On => lines.push(vec![
                 ("● ".into(), Role::Ok),
-                (format!("{:<20}", hook.datum), Role::Text),
-                (format!(" {}", hook.hook), Role::Muted),
+                (format!("{:<wide$}", hook.datum), Role::Text),
+                (format!("  {}", hook.hook), Role::Muted),
             ]),
             HookState::Off(why) => {
                 let role = if hook.essential { Role::Bad } else { Role::Warn };
                 lines.push(vec![
                     ("○ ".into(), role),
-                    (format!("{:<20}", hook.datum), Role::Text),
-                    (format!(" off: {why}"), role),
+                    (format!("{:<wide$}", hook.datum), Role::Text),
+                    (format!("  off: {why}"), role),
                 ]);
                 let mut note = |label: &str, text: &str| {
                     if !text.is_empty() {
@@ -126,20 +127,20 @@ fn facts(status: &Status) -> Vec<Line> {
                 "  {:<8} {:<14} {:>10}",
                 row.kind.as_str(),
                 row.cause.as_str(),
-                figures::count(row.count)
+                figures::exact(row.count)
             ),
             Role::Warn,
         )]);
     }
     let produced = status.state_produced;
     lines.push(vec![(
-        format!("  state records {} of {} read", figures::count(status.state_seen), figures::count(produced)),
+        format!("  state records {} of {} read", figures::exact(status.state_seen), figures::exact(produced)),
         Role::Muted,
     )]);
     lines.push(Vec::new());
     lines.push(title("Connections"));
     let c = &status.connections;
-    let row = |label: &str, n: u64| vec![(format!("  {label:<22}{:>12}", figures::count(n)), Role::Text)];
+    let row = |label: &str, n: u64| vec![(format!("  {label:<22}{:>12}", figures::exact(n)), Role::Text)];
     lines.push(row("opened", c.opened));
     lines.push(row("established", c.established));
     lines.push(row("failed", c.failed));
@@ -151,7 +152,7 @@ fn facts(status: &Status) -> Vec<Line> {
     }
     lines.push(Vec::new());
     lines.push(title("Ends, counted in the kernel"));
-    lines.push(vec![("            client    server   unknown".into(), Role::Muted)]);
+    lines.push(vec![("               client    server   unknown".into(), Role::Muted)]);
     let get: [(&str, fn(&EndCounts) -> u64); 5] = [
         ("opened", |e| e.opened),
         ("established", |e| e.established),
@@ -160,10 +161,10 @@ fn facts(status: &Status) -> Vec<Line> {
         ("found open", |e| e.adopted),
     ];
     for (label, of) in get {
-        let n = |e: &EndCounts| figures::count(of(e));
+        let n = |e: &EndCounts| figures::exact(of(e));
         let e = &status.ends;
         lines.push(vec![(
-            format!("  {label:<11}{:>7}{:>10}{:>10}", n(&e.client), n(&e.server), n(&e.unknown)),
+            format!("  {label:<11}{:>10}{:>10}{:>10}", n(&e.client), n(&e.server), n(&e.unknown)),
             Role::Text,
         )]);
     }
@@ -178,6 +179,6 @@ fn facts(status: &Status) -> Vec<Line> {
     lines.push(text("resident memory", figures::bytes(cost.rss_bytes as f64)));
     lines.push(text("maps and rings", figures::bytes(cost.bpf_bytes as f64)));
     lines.push(text("last walk", figures::micros(cost.walk_ns / 1000)));
-    lines.push(text("sockets it met", figures::count(cost.walk_sockets)));
+    lines.push(text("sockets it met", figures::exact(cost.walk_sockets)));
     lines
 }

@@ -180,7 +180,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     let names = state.world.names();
     let width = pen.area.width;
     // Title, width, right-aligned, narrowest screen that has it.
-    let wide = width.saturating_sub(100) / 4;
+    let wide = width.saturating_sub(124) / 3;
     let (name, server) = (13 + wide.min(12), 17 + wide.min(12));
     let columns: [(&str, u16, bool, u16); 9] = [
         ("TIME", 9, false, 0),

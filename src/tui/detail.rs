@@ -4,8 +4,9 @@
 //! ┌ Edge ────────────────────────────────────────────────── Esc closes ┐
 //! │ web → api :8080                       10.0.0.2:8080 · last 60 s     │
 //! │                                                                     │
-//! │ connect    p50 8.20 ms   p90 19 ms   p99 41 ms   max 310 ms  n 504  │
-//! │ round trip p50 60 µs     p90 80 µs   p99 90 µs   max 1.2 ms  n 900  │
+//! │ Time             p50      p90      p99      max       n             │
+//! │ connect      8.20 ms    19 ms    41 ms   310 ms     504             │
+//! │ round trip     60 µs    80 µs    90 µs  1.20 ms     900             │
 //! │ conn/s     ▁▁▂▃▅▇▅▃▂▁▁▁  max 12/s                                   │
 //! │ failures   ....×..×....  3 refused                                  │
 //! │                                                                     │
@@ -98,6 +99,10 @@ fn edge(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         lines.push(vec![(format!("× {rate} {outcome}{since}").into(), Role::Bad), muted(success)]);
     }
     lines.push(Vec::new());
+    lines.push(vec![
+        (format!("{:<11}", "Time").into(), Role::Accent),
+        muted(format!("{:>9}{:>9}{:>9}{:>9}{:>8}", "p50", "p90", "p99", "max", "n")),
+    ]);
     lines.push(percentiles("connect", &c.connect_us));
     lines.push(percentiles("round trip", &c.srtt_us));
     lines.push(Vec::new());
@@ -108,6 +113,10 @@ fn edge(state: &State, e: &Edge, width: u16) -> Vec<Line> {
     let bytes: Vec<f64> = points.iter().map(|p| p.bytes as f64).collect();
     let slowest: Vec<f64> = points.iter().map(|p| p.connect_max_us as f64).collect();
     let mut course = |label: &str, values: &[f64], max: String| {
+        if values.iter().all(|v| *v == 0.0) {
+            lines.push(vec![muted(format!("{label:<11}none in the window"))]);
+            return;
+        }
         lines.push(vec![
             muted(format!("{label:<11}")),
             (spark(values, room, 0.0).into(), Role::Accent),
@@ -116,14 +125,20 @@ fn edge(state: &State, e: &Edge, width: u16) -> Vec<Line> {
     };
     course("conn/s", &opened, figures::rate(peak(&opened)));
     course("bytes/s", &bytes, figures::byte_rate(peak(&bytes)));
-    course("connect", &slowest, figures::micros(peak(&slowest) as u64));
+    course("slowest", &slowest, figures::micros(peak(&slowest) as u64));
     if e.failures > 0 {
         let failing = groups(points.len(), room)
             .into_iter()
             .map(|r| if points[r].iter().any(|p| p.failures > 0) { '×' } else { '·' });
         let marks: String = failing.collect();
         let pad = " ".repeat(room - marks.chars().count());
-        lines.push(vec![muted("failing    "), (format!("{pad}{marks}").into(), Role::Bad)]);
+        lines.push(vec![
+            muted("failing    "),
+            (
+                format!("{pad}{marks}").into(),
+                if e.trouble == Trouble::Failing { Role::Bad } else { Role::Warn },
+            ),
+        ]);
     }
     let first = shown.now.0.saturating_sub(points.len() as u64 * 1_000_000_000);
     let (from, to) = (shown.clock.time(crate::model::BootNs(first)), shown.clock.time(shown.now));
@@ -191,13 +206,10 @@ fn percentiles(label: &str, h: &Hist) -> Line {
         line.push(muted("not measured in the window"));
         return line;
     }
-    for (name, q) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
-        line.push(muted(format!("{name} ")));
-        line.push(text(format!("{:<8} ", figures::quantile(h, q))));
-    }
-    line.push(muted("max "));
-    line.push(text(format!("{:<8} ", figures::micros(h.max()))));
-    line.push(muted(format!("n {}", figures::count(h.count()))));
+    let columns: Vec<String> = [0.5, 0.9, 0.99].into_iter().map(|q| figures::quantile(h, q)).collect();
+    let figures: String = columns.iter().map(|f| format!("{f:>9}")).collect();
+    line.push(text(format!("{figures}{:>9}", figures::micros(h.max()))));
+    line.push(muted(format!("{:>8}", figures::count(h.count()))));
     line
 }
 

@@ -24,8 +24,8 @@ use crate::world::{EdgeId, Filter};
 
 /// After so many quiet milliseconds rows may be sorted again.
 const QUIET_MS: u64 = 5_000;
-/// Columns that the trend needs at least.
-const TREND_MIN: u16 = 12;
+/// Columns that the trend, with the reason of failures, needs at least.
+const TREND_MIN: u16 = 16;
 
 /// A column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,18 +73,18 @@ const fn spec(column: Column, title: &'static str, width: u16, right: bool, rank
 }
 
 static COLUMNS: [Spec; 12] = [
-    spec(Column::Client, "CLIENT", 15, false, 0),
-    spec(Column::Server, "SERVER", 15, false, 0),
+    spec(Column::Client, "CLIENT", 14, false, 0),
+    spec(Column::Server, "SERVER", 14, false, 0),
     spec(Column::Port, "PORT", 5, true, 0),
     spec(Column::Rate, "CONN/s", 7, true, 0),
-    spec(Column::Open, "OPEN", 6, true, 2),
+    spec(Column::Open, "OPEN", 5, true, 2),
     spec(Column::Failed, "ERR", 6, true, 0),
-    spec(Column::Connect50, "CON p50", 8, true, 6),
-    spec(Column::Connect99, "CON p99", 8, true, 1),
-    spec(Column::Rtt, "RTT p50", 8, true, 4),
+    spec(Column::Connect50, "CON p50", 7, true, 6),
+    spec(Column::Connect99, "CON p99", 7, true, 1),
+    spec(Column::Rtt, "RTT p50", 7, true, 4),
     spec(Column::Retransmits, "RETR", 5, true, 5),
-    spec(Column::Out, "OUT", 10, true, 3),
-    spec(Column::In, "IN", 10, true, 3),
+    spec(Column::Out, "OUT", 9, true, 3),
+    spec(Column::In, "IN", 9, true, 3),
 ];
 
 /// State of the table.
@@ -208,7 +208,8 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
 fn layout(width: u16) -> (Vec<&'static Spec>, u16) {
     let mut chosen: Vec<&Spec> = COLUMNS.iter().collect();
     let total = |c: &[&Spec]| c.iter().map(|c| c.width + 1).sum::<u16>() + 1;
-    while total(&chosen) + TREND_MIN > width {
+    let trend = if width >= 100 { TREND_MIN + 8 } else { TREND_MIN };
+    while total(&chosen) + trend > width {
         let Some(worst) = chosen.iter().map(|c| c.rank).max().filter(|r| *r > 0) else { break };
         chosen.retain(|c| c.rank != worst);
     }

@@ -42,9 +42,34 @@ pub fn count(n: u64) -> String {
     if n < 10_000 { n.to_string() } else { sig3(n as f64) }
 }
 
+/// An exact count with its thousands apart: `20,480`.
+pub fn exact(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, d) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(d);
+    }
+    out
+}
+
 /// Per second: `1.24k/s`.
 pub fn rate(x: f64) -> String {
     format!("{}/s", sig3(x))
+}
+
+/// Per second where there is little room: two significant digits, `41/s`, `0.9/s`, `1.2k/s`.
+pub fn short_rate(x: f64) -> String {
+    const FACTORS: [&str; 4] = ["", "k", "M", "G"];
+    let (mut x, mut factor) = (if x.is_finite() { x.max(0.0) } else { 0.0 }, 0);
+    while x >= 999.5 && factor + 1 < FACTORS.len() {
+        x /= 1000.0;
+        factor += 1;
+    }
+    let decimals = usize::from(x > 0.0 && x < 9.95);
+    if x > 0.0 && x < 0.05 { "<0.1/s".into() } else { format!("{x:.decimals$}{}/s", FACTORS[factor]) }
 }
 
 /// Bytes, decimal units: `820 B`, `3.40 MB`.
@@ -177,10 +202,24 @@ mod tests {
     #[test]
     fn units_are_attached() {
         assert_eq!(rate(1_240.0), "1.24k/s");
+        for (x, text) in [
+            (0.0, "0/s"),
+            (0.01, "<0.1/s"),
+            (0.94, "0.9/s"),
+            (9.96, "10/s"),
+            (41.2, "41/s"),
+            (1_240.0, "1.2k/s"),
+        ] {
+            assert_eq!(short_rate(x), text);
+        }
         assert_eq!(byte_rate(3.4e6), "3.40 MB/s");
         assert_eq!(byte_rate(0.0), "0 B/s");
         assert_eq!(bytes(820.0), "820 B");
         assert_eq!(bytes(999.9), "1.00 kB");
+        assert_eq!(
+            [exact(0), exact(999), exact(20_480), exact(1_000_000)],
+            ["0", "999", "20,480", "1,000,000"]
+        );
         assert_eq!(count(9_999), "9999");
         assert_eq!(count(20_000), "20.0k");
     }

@@ -13,13 +13,15 @@
 //! ```
 //!
 //! `layers.rs` says where boxes stand, `route.rs` how lines run, `canvas.rs` turns lines into glyphs,
-//! `boxes.rs` draws. Here: what is on the map, what is selected, and which part is in view.
+//! `boxes.rs`, `inside.rs` and `words.rs` draw. Here: what is on the map, what is selected, and which part is in view.
 
 mod boxes;
 mod canvas;
 mod fold;
+mod inside;
 mod layers;
 mod route;
+mod words;
 
 use ratatui::layout::Rect;
 
@@ -90,10 +92,21 @@ impl Map {
         let room = (body.width, body.height.saturating_sub(2));
         let changed = graph != self.graph;
         if self.arranged_for != Some(room) || self.places.is_empty() || (young && changed) {
-            self.places = Places::arrange(&graph, room.1);
-            self.arranged_for = (!graph.nodes.is_empty()).then_some(room);
+            let weights: Vec<f64> = graph
+                .edges
+                .iter()
+                .map(|&(a, b)| pair(shown, filter, &graph.nodes[a], &graph.nodes[b]).rate)
+                .collect();
+            self.places = Places::arrange(&graph, &weights, room.1, 3);
             self.widths = Widths::default();
             self.route(&graph, room.0);
+            if self.widths.node < inside::THREE {
+                // Narrow boxes have nothing for a third row.
+                self.places = Places::arrange(&graph, &weights, room.1, 2);
+                self.widths = Widths::default();
+                self.route(&graph, room.0);
+            }
+            self.arranged_for = (!graph.nodes.is_empty()).then_some(room);
             self.scroll = (0, 0);
             self.reveal = true;
         } else if changed {
@@ -101,7 +114,8 @@ impl Map {
             self.route(&graph, room.0);
         }
         self.graph = graph;
-        self.pairs = self.graph.edges.iter().map(|&(a, b)| self.pair(shown, filter, a, b)).collect();
+        let (nodes, edges) = (&self.graph.nodes, &self.graph.edges);
+        self.pairs = edges.iter().map(|&(a, b)| pair(shown, filter, &nodes[a], &nodes[b])).collect();
         self.view = (area.width, area.height.saturating_sub(1 + u16::from(!self.folded.is_empty())));
         self.keep_in_view(shown);
     }
@@ -121,25 +135,6 @@ impl Map {
         }
         self.routes = plan.routes(graph, &self.widths);
         self.height = places.iter().map(layers::Place::bottom).max().unwrap_or(0).max(plan.bottom());
-    }
-
-    fn pair(&self, shown: &Shown, filter: &Filter, from: usize, to: usize) -> Pair {
-        let (client, server) = (&self.graph.nodes[from], &self.graph.nodes[to]);
-        let mut pair = Pair { idle: true, ..Pair::default() };
-        let of_client = shown.nodes.get(client).map_or(&[][..], |n| &n.edges);
-        for &i in of_client {
-            let e = &shown.edges[i];
-            if e.id().client == *client && e.id().server == *server && e.passes(filter) {
-                pair.edges.push(i);
-                pair.rate += e.rate;
-                pair.failures = (pair.failures.0 + e.failures, pair.failures.1 + e.tried);
-                pair.trouble = pair.trouble.min(e.trouble);
-                pair.open += e.open;
-                pair.idle &= e.is_idle();
-            }
-        }
-        pair.edges.sort_by(|a, b| trouble_first(&shown.edges[*a], &shown.edges[*b]));
-        pair
     }
 
     /// The rectangle of a box on the whole map.
@@ -311,6 +306,24 @@ impl Map {
     }
 }
 
+/// All edges from one workload to another that pass the filter.
+fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId) -> Pair {
+    let mut pair = Pair { idle: true, ..Pair::default() };
+    for &i in shown.nodes.get(client).map_or(&[][..], |n| &n.edges) {
+        let e = &shown.edges[i];
+        if e.id().client == *client && e.id().server == *server && e.passes(filter) {
+            pair.edges.push(i);
+            pair.rate += e.rate;
+            pair.failures = (pair.failures.0 + e.failures, pair.failures.1 + e.tried);
+            pair.trouble = pair.trouble.min(e.trouble);
+            pair.open += e.open;
+            pair.idle &= e.is_idle();
+        }
+    }
+    pair.edges.sort_by(|a, b| trouble_first(&shown.edges[*a], &shown.edges[*b]));
+    pair
+}
+
 /// Column widths for a room: boxes and labels as wide as they fit, else narrow, and the view scrolls.
 fn widths(plan: &Plan, graph: &Graph, layers: usize, columns: u16) -> Widths {
     let gutters = |label: u16| -> Vec<u16> {
@@ -322,15 +335,27 @@ fn widths(plan: &Plan, graph: &Graph, layers: usize, columns: u16) -> Widths {
             })
             .collect()
     };
-    const TRIES: [(u16, u16); 9] =
-        [(22, 10), (22, 9), (20, 9), (20, 8), (18, 8), (18, 7), (16, 7), (16, 6), (14, 6)];
+    const TRIES: [(u16, u16); 12] = [
+        (22, 10),
+        (22, 9),
+        (20, 9),
+        (20, 8),
+        (18, 8),
+        (18, 7),
+        (16, 7),
+        (16, 6),
+        (14, 6),
+        (14, 5),
+        (12, 4),
+        (12, 2),
+    ];
     let of = |(node, label): (u16, u16)| Widths { node, gutters: gutters(label) };
-    let mut best = TRIES.into_iter().map(of).find(|w| w.total() <= columns).unwrap_or_else(|| of((14, 6)));
+    let mut best = TRIES.into_iter().map(of).find(|w| w.total() <= columns).unwrap_or_else(|| of((16, 6)));
     // What is left goes to labels, then to boxes.
     let inner = layers.saturating_sub(1) as u16;
     if inner > 0 {
         let spare = columns.saturating_sub(best.total());
-        let each = (spare / inner).min(12);
+        let each = (spare / inner).min(10);
         best.gutters.iter_mut().skip(1).take(usize::from(inner)).for_each(|g| *g += each);
     }
     let spare = columns.saturating_sub(best.total()) / (layers.max(1) as u16);

@@ -28,6 +28,8 @@ mod run;
 mod screen;
 mod shown;
 mod state;
+#[cfg(test)]
+mod tests;
 mod theme;
 mod view;
 

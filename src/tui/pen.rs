@@ -101,7 +101,7 @@ impl<'a> Pen<'a> {
             self.text(w - 1, y, "│", role);
         }
         if !title.is_empty() && w > 6 {
-            let end = self.put(2, 0, w - 5, &format!(" {title}"), Role::Strong);
+            let end = self.put(1, 0, w - 3, &format!(" {title}"), Role::Strong);
             self.put(end, 0, 1, " ", role);
         }
         Rect { x: self.area.x + 1, y: self.area.y + 1, width: w - 2, height: h - 2 }
@@ -248,7 +248,7 @@ mod tests {
     fn sparks() {
         assert_eq!(spark(&[0.0, 1.0, 8.0], 4, 0.0), " ▁▂█");
         assert_eq!(spark(&[], 2, 0.0), "  ");
-        assert_eq!(spark(&[0.0, 8.0, 8.0, 8.0], 2, 0.0), "▆█");
+        assert_eq!(spark(&[0.0, 8.0, 8.0, 8.0], 2, 0.0), "▅█");
     }
 
     proptest! {

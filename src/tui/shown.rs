@@ -13,6 +13,9 @@ const REMEMBERED_NS: u64 = 300 * 1_000_000_000;
 /// At most so many of them.
 const REMEMBERED: usize = 2_000;
 
+/// Below so many values a percentile is shown with their count.
+pub const FEW: u64 = 100;
+
 /// How an edge does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {

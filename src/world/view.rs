@@ -293,7 +293,7 @@ impl Trend {
             self.last_success = Some(at);
             self.failing_since = None;
         }
-        if failures > 0 && self.failing_since.is_none() {
+        if failures > 0 && !good && self.failing_since.is_none() {
             self.failing_since = Some(at);
         }
     }

@@ -48,9 +48,9 @@ impl Graph {
         self.edges.iter().filter(|e| e.1 == node).count()
     }
 
-    fn height(&self, node: usize) -> u16 {
+    fn height(&self, node: usize, least: u16) -> u16 {
         let inlets = u16::try_from(self.degree_in(node)).unwrap_or(u16::MAX);
-        inlets.clamp(*INNER.start(), *INNER.end()) + BORDER
+        inlets.clamp(least.max(*INNER.start()), *INNER.end()) + BORDER
     }
 }
 
@@ -59,6 +59,8 @@ impl Graph {
 pub struct Places {
     map: HashMap<WorkloadId, Place>,
     gap: u16,
+    /// Inner rows of a box at least.
+    inner: u16,
 }
 
 impl Places {
@@ -77,9 +79,11 @@ impl Places {
         self.map.is_empty()
     }
 
-    /// Lays everything out anew; `rows` is the height that there is, as a wish.
-    pub fn arrange(graph: &Graph, rows: u16) -> Places {
-        let layer = layers(graph);
+    /// Lays everything out anew. `weights` say how much each edge matters: a cycle is broken where
+    /// that costs least. `rows` is the height that there is, as a wish;
+    /// `inner` the rows in a box where that fits.
+    pub fn arrange(graph: &Graph, weights: &[f64], rows: u16, inner: u16) -> Places {
+        let layer = layers(graph, weights);
         let mut order: Vec<Vec<usize>> = Vec::new();
         for (node, &l) in layer.iter().enumerate() {
             if order.len() <= l {
@@ -88,16 +92,21 @@ impl Places {
             order[l].push(node);
         }
         sort_layers(graph, &layer, &mut order);
-        let tall =
-            |gap: u16| order.iter().map(|l| l.iter().map(|n| graph.height(*n) + gap).sum::<u16>()).max();
-        let gap = u16::from(tall(1).unwrap_or(0) <= rows + 1);
-        let mut places = Places { map: HashMap::new(), gap };
+        // As generous as the room allows: with a third row in each box, and with air between them.
+        let tall = |inner: u16, gap: u16| {
+            order.iter().map(|l| l.iter().map(|n| graph.height(*n, inner) + gap).sum::<u16>()).max()
+        };
+        let (inner, gap) = [(inner, 2), (inner, 1), (2, 1)]
+            .into_iter()
+            .find(|&(inner, gap)| tall(inner, gap).unwrap_or(0) <= rows + gap)
+            .unwrap_or((2, 0));
+        let mut places = Places { map: HashMap::new(), gap, inner };
         let mut centre: HashMap<usize, u16> = HashMap::new();
         for nodes in &order {
             let mut y = 0;
-            let mut left: u16 = nodes.iter().map(|n| graph.height(*n) + gap).sum();
+            let mut left: u16 = nodes.iter().map(|n| graph.height(*n, inner) + gap).sum();
             for &n in nodes {
-                let h = graph.height(n);
+                let h = graph.height(n, inner);
                 let before: Vec<u16> = graph
                     .edges
                     .iter()
@@ -141,7 +150,7 @@ impl Places {
                     (None, None) => 0,
                 };
                 let end = self.map.values().filter(|p| p.layer == layer).map(|p| p.bottom() + self.gap).max();
-                let place = Place { layer, y: end.unwrap_or(0), height: graph.height(n) };
+                let place = Place { layer, y: end.unwrap_or(0), height: graph.height(n, self.inner) };
                 self.map.insert(id.clone(), place);
             }
             if left == 0 {
@@ -153,9 +162,9 @@ impl Places {
 
 /// The layer of each node: the longest path to it, cycles broken; who is called by nobody stands
 /// right before the first that it calls.
-fn layers(graph: &Graph) -> Vec<usize> {
+fn layers(graph: &Graph, weights: &[f64]) -> Vec<usize> {
     let n = graph.nodes.len();
-    let rank = acyclic_order(graph);
+    let rank = acyclic_order(graph, weights);
     let forward: Vec<(usize, usize)> =
         graph.edges.iter().copied().filter(|&(a, b)| rank[a] < rank[b]).collect();
     let mut by_rank: Vec<usize> = (0..n).collect();
@@ -179,24 +188,25 @@ fn layers(graph: &Graph) -> Vec<usize> {
     layer
 }
 
-/// An order in which few edges run backwards.
-fn acyclic_order(graph: &Graph) -> Vec<usize> {
+/// An order in which few edges run backwards, and light ones rather than heavy ones.
+fn acyclic_order(graph: &Graph, weights: &[f64]) -> Vec<usize> {
     let n = graph.nodes.len();
     let mut gone = vec![false; n];
     let (mut front, mut back) = (Vec::new(), Vec::new());
     while front.len() + back.len() < n {
-        let degree = |i: usize, gone: &[bool]| {
-            let out = graph.edges.iter().filter(|e| e.0 == i && e.1 != i && !gone[e.1]).count();
-            let inn = graph.edges.iter().filter(|e| e.1 == i && e.0 != i && !gone[e.0]).count();
-            (out, inn)
-        };
-        let left: Vec<usize> = (0..n).filter(|i| !gone[*i]).collect();
-        let sink = left.iter().copied().find(|&i| degree(i, &gone).0 == 0);
-        let source = left.iter().copied().find(|&i| degree(i, &gone).1 == 0);
-        let widest = left.iter().copied().max_by_key(|&i| {
-            let (o, i) = degree(i, &gone);
-            o as isize - i as isize
-        });
+        // Edges and weight (out, in) among those that are left; an edge counts even without traffic.
+        let mut degree = vec![(0usize, 0usize, 0f64); n];
+        for (i, &(a, b)) in graph.edges.iter().enumerate() {
+            if a != b && !gone[a] && !gone[b] {
+                let w = 0.01 + weights.get(i).copied().unwrap_or(0.0);
+                degree[a] = (degree[a].0 + 1, degree[a].1, degree[a].2 + w);
+                degree[b] = (degree[b].0, degree[b].1 + 1, degree[b].2 - w);
+            }
+        }
+        let left = || (0..n).filter(|i| !gone[*i]);
+        let sink = left().find(|&i| degree[i].0 == 0);
+        let source = left().find(|&i| degree[i].1 == 0);
+        let widest = left().max_by(|a, b| degree[*a].2.total_cmp(&degree[*b].2));
         let Some(pick) = sink.or(source).or(widest) else { break };
         gone[pick] = true;
         if Some(pick) == sink { back.push(pick) } else { front.push(pick) }
@@ -270,13 +280,13 @@ pub(super) mod tests {
     fn layers_are_longest_paths() {
         // web → api → db, web → db; cron → db stands right before db.
         let g = graph(4, &[(0, 1), (1, 2), (0, 2), (3, 2)]);
-        assert_eq!(layers(&g), [0, 1, 2, 1]);
+        assert_eq!(layers(&g, &[]), [0, 1, 2, 1]);
     }
 
     #[test]
     fn a_cycle_is_broken() {
         let g = graph(3, &[(0, 1), (1, 2), (2, 0)]);
-        let mut l = layers(&g);
+        let mut l = layers(&g, &[]);
         l.sort_unstable();
         assert_eq!(l, [0, 1, 2]);
     }
@@ -285,14 +295,14 @@ pub(super) mod tests {
         #[test]
         fn boxes_never_overlap(n in 1usize..30, edges in proptest::collection::vec((0usize..30, 0usize..30), 0..60), rows in 0u16..80) {
             let g = graph(n, &edges);
-            let places = Places::arrange(&g, rows);
+            let places = Places::arrange(&g, &[], rows, 3);
             check(&g, &places)?;
         }
 
         #[test]
         fn adding_never_moves(n in 1usize..20, more in 0usize..12, edges in proptest::collection::vec((0usize..32, 0usize..32), 0..60), rows in 5u16..60) {
             let before = graph(n, &edges.iter().copied().filter(|e| e.0 < n && e.1 < n).collect::<Vec<_>>());
-            let mut places = Places::arrange(&before, rows);
+            let mut places = Places::arrange(&before, &[], rows, 3);
             let old = places.clone();
             let after = graph(n + more, &edges);
             places.extend(&after);

@@ -1,0 +1,141 @@
+//! A box of the map and what stands in it, for as much room as it has.
+//!
+//! ```text
+//! ┌ api :8080 ─────────┐   ┌ stock :9002 ───┐   ┌ cron ──────┐
+//! │ ▂▂▃▇▅▂▃▂ p99 41 ms │   │ refused 12.0/s │   │ ▂▃▂▁ 0.2/s │
+//! │ err 1.9 %   82.1/s │   │ since 14:01:10 │   │ err 0 %    │
+//! │ 40 open   670 kB/s │   │ ▁▁▂▃▂▁▁ 0 open │   └────────────┘
+//! └────────────────────┘   └────────────────┘
+//! ```
+
+use ratatui::layout::Rect;
+
+use crate::tui::edges::port_words;
+use crate::tui::figures;
+use crate::tui::pen::{Pen, columns, spark};
+use crate::tui::shown::{FEW, Node, Shown, Trouble};
+use crate::tui::state::State;
+use crate::tui::theme::Role;
+
+/// Below so many columns a box has only the rate and the share of failures.
+const NARROW: u16 = 14;
+
+/// From this width of a box on, borders included, it has something for a third row.
+pub const THREE: u16 = NARROW + 4;
+
+/// A left and a right text with their roles.
+type Row = ((String, Role), (String, Role));
+
+/// Draws a box into the pen's area.
+pub fn draw(pen: &mut Pen<'_>, state: &State, node: &Node, selected: bool) {
+    let border = match (selected, node.trouble) {
+        (true, _) => Role::Accent,
+        (_, Trouble::Failing) => Role::Bad,
+        _ => Role::Muted,
+    };
+    pen.clear();
+    let inside = pen.frame("", border);
+    if selected {
+        heavy(pen, border);
+    }
+    let ports = port_words(&node.ports);
+    let name_role = if node.is_far() { Role::Text } else { Role::Strong };
+    let room = pen.area.width.saturating_sub(3);
+    let mut end = pen.put(1, 0, room, &format!(" {}", node.id.name), name_role);
+    if !ports.is_empty() && end + columns(&ports) + 2 < pen.area.width {
+        end = pen.text(end, 0, &format!(" {ports}"), Role::Muted);
+    }
+    pen.text(end, 0, " ", Role::Muted);
+    let mut pen = pen.within(Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside });
+    let width = pen.area.width;
+    for (y, (left, right)) in rows(&state.shown, node, width).into_iter().enumerate() {
+        let y = y as u16;
+        pen.right(0, y, width, &right.0, right.1);
+        let room = width.saturating_sub(columns(&right.0) + u16::from(!right.0.is_empty()));
+        pen.put(0, y, room, &left.0, left.1);
+    }
+}
+
+/// The first pair that fits into a width, else the last one.
+fn fitting(width: u16, roles: (Role, Role), pairs: Vec<(String, String)>) -> Row {
+    let fits = |p: &(String, String)| columns(&p.0) + columns(&p.1) + u16::from(!p.1.is_empty()) <= width;
+    let at = pairs.iter().position(fits).unwrap_or(pairs.len().saturating_sub(1));
+    let (left, right) = pairs.into_iter().nth(at).unwrap_or_default();
+    ((left, roles.0), (right, roles.1))
+}
+
+/// The course of a workload, as wide as the right text allows.
+fn course(node: &Node, width: u16, most: usize, right: String) -> Row {
+    let bars = usize::from(width.saturating_sub(columns(&right) + 1)).min(most);
+    ((spark(&node.trend, bars, 0.0), Role::Accent), (right, Role::Text))
+}
+
+/// The rows inside, the most important first.
+fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
+    if node.is_idle() && node.open == 0 {
+        let age = node.active.map(|at| figures::age(shown.now.since(at)));
+        let words = age.map_or_else(|| "idle".into(), |age| format!("idle {age}"));
+        return vec![((words, Role::Muted), (String::new(), Role::Muted))];
+    }
+    let rate = if node.served > 0.0 || node.begun == 0.0 { node.served } else { node.begun };
+    let (long, short) = (figures::rate(rate), figures::short_rate(rate));
+    let share = figures::share(node.failures.0, node.failures.1);
+    let err_role = if node.trouble == Trouble::None { Role::Muted } else { Role::Warn };
+    let open = format!("{} open", figures::count(node.open));
+    let n = node.connect.count();
+    let p99 = match node.connect.quantile(0.99).map(figures::micros) {
+        Some(p) if n < FEW && width >= 21 => format!("p99 {p} (n {n})"),
+        Some(p) => format!("p99 {p}"),
+        None => open.clone(),
+    };
+    let failing = node.worst.filter(|_| node.trouble == Trouble::Failing);
+    if let Some((outcome, per_s, since)) = failing {
+        let time = since.map_or_else(String::new, |at| shown.clock.time(at));
+        let why = |rate: String| (format!("{outcome} {rate}"), String::new());
+        let first = fitting(
+            width,
+            (Role::Bad, Role::Bad),
+            vec![
+                why(figures::rate(per_s)),
+                why(figures::short_rate(per_s)),
+                (outcome.to_string(), String::new()),
+            ],
+        );
+        let since = vec![
+            (format!("since {time}"), String::new()),
+            (time.clone(), String::new()),
+            (time.chars().take(5).collect(), String::new()),
+        ];
+        let since = fitting(width, (Role::Bad, Role::Bad), since);
+        let right = if width < NARROW { short } else { p99 };
+        return vec![first, since, course(node, width, 8, right)];
+    }
+    let err = format!("err {share}");
+    if width < NARROW {
+        let err = vec![(err, String::new()), (format!("×{share}"), String::new())];
+        let err = fitting(width, (err_role, Role::Text), err);
+        return vec![course(node, width, 6, short), err, ((p99, Role::Muted), (String::new(), Role::Text))];
+    }
+    let bytes = figures::byte_rate(node.bytes);
+    let traffic = vec![(open.clone(), bytes), (open, String::new())];
+    vec![
+        course(node, width, 8, p99),
+        fitting(width, (err_role, Role::Text), vec![(err.clone(), long), (err, short)]),
+        fitting(width, (Role::Muted, Role::Muted), traffic),
+    ]
+}
+
+/// A heavy frame over the light one.
+fn heavy(pen: &mut Pen<'_>, role: Role) {
+    let (w, h) = (pen.area.width, pen.area.height);
+    if w < 2 || h < 2 {
+        return;
+    }
+    let line = "━".repeat(usize::from(w) - 2);
+    pen.text(0, 0, &format!("┏{line}┓"), role);
+    pen.text(0, h - 1, &format!("┗{line}┛"), role);
+    for y in 1..h - 1 {
+        pen.text(0, y, "┃", role);
+        pen.text(w - 1, y, "┃", role);
+    }
+}

@@ -1,0 +1,129 @@
+//! The lines under the map: what was folded, where there is more, and the selection in words.
+
+use std::borrow::Cow;
+
+use ratatui::layout::Rect;
+
+use super::Selected;
+use crate::model::BootNs;
+use crate::tui::edges::title;
+use crate::tui::figures;
+use crate::tui::pen::{Pen, columns};
+use crate::tui::shown::{Edge, FEW, Node, Shown, Trouble};
+use crate::tui::state::State;
+use crate::tui::theme::Role;
+
+type Piece = (Cow<'static, str>, Role);
+
+/// The lines under the map: what was folded, more in which direction, and the selection in words.
+pub fn below(state: &State, pen: &mut Pen<'_>) {
+    let (map, shown) = (&state.map, &state.shown);
+    let last = pen.area.height.saturating_sub(1);
+    let hidden = [
+        (map.scroll.0 > 0, "◀"),
+        (map.scroll.1 > 0, "▲"),
+        (map.scroll.1 + map.view.1 < map.height, "▼"),
+        (map.scroll.0 + map.view.0 < map.widths.total(), "▶"),
+    ];
+    let more: Vec<&str> = hidden.iter().filter(|h| h.0).map(|h| h.1).collect();
+    let mut width = pen.area.width;
+    if !more.is_empty() {
+        let text = format!(" more {} ", more.join(""));
+        width = width.saturating_sub(columns(&text));
+        pen.right(0, last, pen.area.width, &text, Role::Muted);
+    }
+    if !map.folded.is_empty() && last > 0 {
+        pen.put(1, last - 1, pen.area.width - 1, &map.folded.words(), Role::Muted);
+    }
+    let area = Rect { y: pen.area.y + last, height: 1, width, ..pen.area };
+    let mut pen = pen.within(area);
+    match &map.selected {
+        Some(Selected::Node(id)) => {
+            if let Some(node) = shown.nodes.get(id) {
+                pen.pieces(1, 0, node_words(shown, node));
+            }
+        }
+        Some(Selected::Edge(id)) => {
+            if let Some(edge) = shown.edge(id) {
+                pen.pieces(1, 0, [("▸ ".into(), Role::Accent)].into_iter().chain(edge_words(shown, edge)));
+            }
+        }
+        None => match map.worst(shown) {
+            Some(edge) => {
+                pen.pieces(1, 0, [("× ".into(), Role::Bad)].into_iter().chain(edge_words(shown, edge)));
+            }
+            None => {
+                pen.put(1, 0, width, "○ nothing fails · arrow keys select a box, e its edges", Role::Muted);
+            }
+        },
+    }
+}
+
+/// `api → stock :9002   12.0/s refused since 14:01:10 · last success 14:01:09 · Enter opens`.
+fn edge_words(shown: &Shown, e: &Edge) -> Vec<Piece> {
+    let mut out: Vec<Piece> = vec![(title(e).into(), Role::Strong), ("   ".into(), Role::Text)];
+    let clock = &shown.clock;
+    match e.worst() {
+        Some((outcome, n)) if e.trouble == Trouble::Failing => {
+            let rate = figures::rate(n as f64 / shown.seconds.max(1) as f64);
+            out.push((format!("{rate} {outcome}").into(), Role::Bad));
+            if let Some(at) = e.row.failing_since {
+                out.push((format!(" since {}", clock.time(at)).into(), Role::Bad));
+            }
+            if let Some(at) = e.row.last_success {
+                out.push((format!(" · last success {}", clock.time(at)).into(), Role::Muted));
+            }
+        }
+        worst => {
+            out.push((figures::rate(e.rate).into(), Role::Text));
+            if let Some((_, p99)) = e.connect {
+                out.push((format!(" · connect p99 {}", figures::micros(p99)).into(), Role::Text));
+                let n = e.row.shown().1.connect_us.count();
+                if n < FEW {
+                    out.push((format!(" (n {n})").into(), Role::Muted));
+                }
+            }
+            out.push((format!(" · {} open", figures::count(e.open)).into(), Role::Text));
+            if let Some((outcome, n)) = worst {
+                let share = figures::share(e.failures, e.tried);
+                out.push((format!(" · err {share}, {} {outcome}", figures::count(n)).into(), Role::Warn));
+            }
+            if e.is_idle() {
+                out.push((idle(shown, e.active).into(), Role::Muted));
+            }
+        }
+    }
+    out.push((" · Enter opens".into(), Role::Muted));
+    out
+}
+
+fn idle(shown: &Shown, active: Option<BootNs>) -> String {
+    active.map_or_else(|| " · idle".into(), |at| format!(" · idle {}", figures::age(shown.now.since(at))))
+}
+
+fn node_words(shown: &Shown, node: &Node) -> Vec<Piece> {
+    let edges = || node.edges.iter().map(|i| &shown.edges[*i]);
+    let into = edges().filter(|e| e.id().server == node.id).count();
+    let out = edges().filter(|e| e.id().client == node.id).count();
+    let mut words: Vec<Piece> = vec![
+        ("▸ ".into(), Role::Accent),
+        (node.id.name.to_string().into(), Role::Strong),
+        (
+            format!(
+                "   in {} over {into} · out {} over {out}",
+                figures::rate(node.served),
+                figures::rate(node.begun)
+            )
+            .into(),
+            Role::Text,
+        ),
+    ];
+    match shown.first(edges()).filter(|e| e.trouble != Trouble::None) {
+        Some(worst) => {
+            words.push((" · worst: ".into(), Role::Muted));
+            words.extend(edge_words(shown, worst));
+        }
+        None => words.push((" · nothing fails · e its edges · Enter opens".into(), Role::Muted)),
+    }
+    words
+}
