@@ -603,6 +603,7 @@ impl Track {
         }
         while let Some(&(at, key)) = self.over.front()
             && at < end
+            && !self.walk.is_held(key)
         {
             self.over.pop_front();
             if self.rows.get(&key).is_none_or(|row| !row.connection.state.is_over()) {

@@ -166,6 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn one_that_closes_while_it_is_described_is_counted_too() {
+        let (mut t, low, high) = (table(), at(33_000), at(40_000));
+        t.apply(Fact::WalkBegan { at: BootNs(1) });
+        let end = met(1, 5, low, high, Some(Isns { tx: 100, rx: 201 }));
+        t.apply(Fact::End(end.clone()));
+        t.apply(Fact::End(EndFact {
+            at: BootNs(6),
+            moment: Moment::Closed(crate::track::Ending::Clean),
+            ..end
+        }));
+        assert_eq!(sealed(&mut t, 0, 10), []);
+        t.apply(Fact::WalkEnded { at: BootNs(15), complete: true });
+        let steps: Vec<_> = sealed(&mut t, 10, 20).into_iter().map(|(_, step, _)| step).collect();
+        assert_eq!(steps, [Step::Adopted, Step::Closed]);
+        assert_eq!((t.counts().closed, t.live_ends()), (1, 0));
+    }
+
+    #[test]
     fn a_server_that_only_listens_in_scope_is_named_on_the_connection() {
         let (mut t, client, server) = (table(), at(40_000), at(8080));
         t.apply(Fact::WalkBegan { at: BootNs(1) });
