@@ -6,6 +6,30 @@
  * new counters when they moved, else just that they are there.
  */
 
+/* Of a socket out of scope nothing is kept, and nothing is read but where it listens. */
+static __always_inline void far_listener(struct sock *sk, struct webb_config *c)
+{
+	struct webb_counts *n = get_counts();
+	struct webb_far_listen *r;
+
+	if (!n)
+		return;
+	n->sample_produced++;
+	r = bpf_ringbuf_reserve(&sample_ring, sizeof(*r), 0);
+	if (!r) {
+		n->sample_lost++;
+		return;
+	}
+	__builtin_memset(r, 0, sizeof(*r));
+	r->kind = WEBB_FAR_LISTEN;
+	r->port = sk->__sk_common.skc_num;
+	r->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	r->pass = c->pass;
+	put_address(r->addr, sk->__sk_common.skc_family, sk->__sk_common.skc_rcv_saddr,
+		    &sk->__sk_common.skc_v6_rcv_saddr);
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline void adopt(struct sock *sk, struct task_struct *task, struct webb_config *c, __u8 state)
 {
 	struct webb_counts *n = get_counts();
@@ -13,8 +37,13 @@ static __always_inline void adopt(struct sock *sk, struct task_struct *task, str
 	struct webb_sock *s;
 	struct reading now;
 
-	if (!n || !tp || state == TCP_CLOSE || !in_scope(sk))
+	if (!n || !tp || state == TCP_CLOSE)
 		return;
+	if (!in_scope(sk)) {
+		if (state == TCP_LISTEN)
+			far_listener(sk, c);
+		return;
+	}
 	if (BPF_CORE_READ(task, tgid) == c->self)
 		return;
 	s = bpf_sk_storage_get(&socks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);

@@ -20,6 +20,7 @@ enum webb_kind {
 	WEBB_MET = 6,	      /* struct webb_record, by the walk */
 	WEBB_SAMPLE = 7,      /* struct webb_sample, by the walk */
 	WEBB_ALIVE = 8,	      /* struct webb_alive, by the walk */
+	WEBB_FAR_LISTEN = 9,  /* struct webb_far_listen, by the pass over files */
 };
 
 enum webb_role {
@@ -113,6 +114,17 @@ struct webb_alive {
 	__u32 generation;
 	__u64 cookie;
 	__u64 netns_cookie;
+};
+
+/* The address of a listener that is not watched: it tells who is the client of an adopted socket. */
+struct webb_far_listen {
+	__u8 kind;
+	__u8 pad;
+	__u16 port;
+	__u32 netns;
+	__u32 pass;
+	__u32 pad2;
+	__u8 addr[16];
 };
 
 /* Written by user space, one element. */

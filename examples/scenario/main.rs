@@ -89,7 +89,7 @@ impl Puppet {
                 self.addresses(name)
             }
             ["connect", name, addr] => {
-                let addr = self.to_connect(name, addr)?;
+                let addr = self.new_socket_for(name, addr)?;
                 rustix::net::connect(self.socket(name)?, &addr)?;
                 self.addresses(name)
             }
@@ -98,7 +98,7 @@ impl Puppet {
                 self.addresses(name)
             }
             ["begin", name, addr] => {
-                let addr = self.to_connect(name, addr)?;
+                let addr = self.new_socket_for(name, addr)?;
                 sys::begin(self.socket(name)?, addr)?;
                 self.addresses(name)
             }
@@ -196,7 +196,7 @@ impl Puppet {
     }
 
     /// Makes a socket.
-    fn to_connect(&mut self, name: &str, addr: &str) -> io::Result<SocketAddr> {
+    fn new_socket_for(&mut self, name: &str, addr: &str) -> io::Result<SocketAddr> {
         let addr = parse(addr)?;
         self.keep(name, sys::socket(family(&addr))?);
         Ok(addr)

@@ -22,6 +22,15 @@ pub enum Fact {
         /// When.
         at: BootNs,
     },
+    /// A listener that is not watched: only where it is, so that adopted clients can be told.
+    FarListener {
+        /// Number of the pass that met it; what earlier passes met is forgotten.
+        pass: u32,
+        /// Network namespace inode.
+        netns: u32,
+        /// Where it listens.
+        local: Endpoint,
+    },
     /// A walk over all live sockets begins: what it does not meet is gone.
     WalkBegan {
         /// When.

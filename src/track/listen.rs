@@ -1,7 +1,7 @@
 //! The set of listeners: who serves an address, and which role an end has whose opening was not seen.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::model::{BootNs, EndId, Endpoint, EntityId};
 
@@ -24,6 +24,9 @@ pub(super) struct ListenSet {
     /// Open ones by (namespace, port).
     by_port: HashMap<(u32, u16), Vec<EndId>>,
     closed: VecDeque<(BootNs, Listener)>,
+    /// Where others listen, out of scope: as the newest pass met them.
+    far: HashSet<(u32, Endpoint)>,
+    far_pass: u32,
     /// Addresses seen as local in a namespace: what "our own address" means for wildcard listeners.
     local: HashSet<(u32, IpAddr)>,
 }
@@ -59,6 +62,17 @@ impl ListenSet {
         }
     }
 
+    /// Notes a listener that is not watched. Bounded: beyond it a client's role stays unknown.
+    pub(super) fn note_far(&mut self, pass: u32, netns: u32, local: Endpoint) {
+        if self.far_pass != pass {
+            self.far_pass = pass;
+            self.far.clear();
+        }
+        if self.far.len() < 65_536 {
+            self.far.insert((netns, local));
+        }
+    }
+
     /// Whether something listens at this local address now.
     pub(super) fn serves(&self, netns: u32, at: Endpoint) -> bool {
         self.covering(netns, at).is_some()
@@ -66,7 +80,14 @@ impl ListenSet {
 
     /// Whether something in this namespace listens at what is a peer's address there.
     pub(super) fn serves_peer(&self, netns: u32, at: Endpoint) -> bool {
-        (at.addr.is_loopback() || self.local.contains(&(netns, at.addr))) && self.serves(netns, at)
+        (at.addr.is_loopback() || self.local.contains(&(netns, at.addr)))
+            && (self.serves(netns, at) || self.serves_far(netns, at))
+    }
+
+    fn serves_far(&self, netns: u32, at: Endpoint) -> bool {
+        let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let places = [at.addr, any[0], any[1]];
+        places.into_iter().any(|addr| self.far.contains(&(netns, Endpoint::new(addr, at.port))))
     }
 
     /// Who serves, or lately served, an address as dialled from this namespace.
@@ -127,6 +148,18 @@ mod tests {
         assert!(set.serves_peer(7, at("10.0.0.1:443")));
         assert!(!set.serves_peer(7, at("93.184.216.34:443")), "a far server on the same port");
         assert!(!set.serves_peer(8, at("127.0.0.1:443")), "another namespace");
+    }
+
+    #[test]
+    fn a_listener_out_of_scope_tells_only_who_is_the_client() {
+        let mut set = ListenSet::default();
+        set.note_far(1, 7, at("[::]:443"));
+        assert!(set.serves_peer(7, at("127.0.0.1:443")));
+        assert!(!set.serves_peer(8, at("127.0.0.1:443")) && !set.serves_peer(7, at("127.0.0.1:444")));
+        assert!(!set.serves(7, at("127.0.0.1:443")));
+        assert_eq!(set.server_of(7, at("127.0.0.1:443")), None);
+        set.note_far(2, 7, at("127.0.0.1:444"));
+        assert!(!set.serves_peer(7, at("127.0.0.1:443")), "gone in the next pass");
     }
 
     #[test]

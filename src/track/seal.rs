@@ -25,10 +25,14 @@ impl Track {
                 held.push(key);
                 continue;
             }
+            let Some(server) = self.rows.get(&key).map(|row| self.server_entity(row)) else { continue };
             let Some(row) = self.rows.get_mut(&key) else { continue };
             row.dirty = false;
             let pending = std::mem::take(&mut row.pending);
-            let connection = Arc::new(row.connection.clone());
+            let mut connection = row.connection.clone();
+            // As on its edge: whoever listens there, also where the server's end is not seen.
+            connection.server.entity = server;
+            let connection = Arc::new(connection);
             if let Some(old) = row.published.replace(connection.id)
                 && old != connection.id
             {
@@ -56,7 +60,8 @@ impl Track {
     ) {
         let mut keep = VecDeque::new();
         for s in std::mem::take(&mut self.steps) {
-            if s.at >= end {
+            // Of ends that a walk is just describing, the roles are told when it is over.
+            if s.at >= end || self.walk.is_held(s.key) {
                 keep.push_back(s);
                 continue;
             }
@@ -82,6 +87,7 @@ impl Track {
         }
         while let Some(&(at, key)) = self.over.front()
             && at < end
+            && !self.walk.is_held(key)
         {
             self.over.pop_front();
             if self.rows.get(&key).is_none_or(|row| !row.connection.state.is_over()) {

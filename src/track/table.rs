@@ -92,6 +92,7 @@ impl Track {
             Fact::Alive(id) => self.alive(id),
             Fact::Listen(f) => self.listen(f),
             Fact::ListenClosed { id, at } => self.listeners.close(id, at),
+            Fact::FarListener { pass, netns, local } => self.listeners.note_far(pass, netns, local),
             Fact::WalkBegan { at } => self.walk_began(at),
             Fact::WalkEnded { at, complete } => self.walk_ended(at, complete),
         }
@@ -246,7 +247,8 @@ impl Track {
         let established = f.isns.is_some() && !matches!(f.moment, Moment::Failed(_));
         if established && !was_open {
             end.state = EndState::Established;
-            if !end.adopted {
+            // Of an adopted end the handshake counts when it was seen.
+            if !end.adopted || end.established.known().is_some() {
                 steps[0] =
                     Some((end.established.known().unwrap_or(f.at), Step::Established(end.connect_us())));
             }

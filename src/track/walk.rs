@@ -96,3 +96,131 @@ impl Track {
         self.walk = Walk { strangers, ..Walk::default() };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::model::{Endpoint, Isns, OwnerEvidence, ProcessKey, Role, RoleEvidence, Seen};
+    use crate::track::{Comm, EndFact, Fact, ListenFact, Moment, OwnerFact, Step, TrackConfig};
+
+    fn at(port: u16) -> Endpoint {
+        Endpoint::new(IpAddr::from([127, 0, 0, 1]), port)
+    }
+
+    fn id(cookie: u64) -> EndId {
+        EndId { netns_cookie: 1, cookie, generation: 1 }
+    }
+
+    fn owner(pid: u32, comm: &str) -> OwnerFact {
+        let mut bytes = [0; 16];
+        bytes[..comm.len()].copy_from_slice(comm.as_bytes());
+        let process = Some((ProcessKey { pid, start_ns: 1 }, Comm(bytes)));
+        OwnerFact { process, evidence: OwnerEvidence::HoldsFile, cgroup: 7, netns: 5 }
+    }
+
+    /// An adopted end at `local` of one connection; role not known.
+    fn met(cookie: u64, now: u64, local: Endpoint, peer: Endpoint, isns: Option<Isns>) -> EndFact {
+        EndFact {
+            id: id(cookie),
+            at: BootNs(now),
+            moment: Moment::Met,
+            local,
+            peer,
+            role: Role::Unknown,
+            role_evidence: RoleEvidence::Unknown,
+            owner: owner(cookie as u32, "some"),
+            adopted: true,
+            isns,
+            opened: BootNs(0),
+            established: BootNs(0),
+            seen: Seen::default(),
+        }
+    }
+
+    fn table() -> Track {
+        Track::new(TrackConfig { node: 1, connections: 10 })
+    }
+
+    fn sealed(t: &mut Track, start: u64, end: u64) -> Vec<(View, Step, bool)> {
+        let mut out = Vec::new();
+        t.seal(BootNs(start), BootNs(end), |c| out.push((c.view, c.step, c.late)), |_, _, _| {});
+        out
+    }
+
+    #[test]
+    fn what_a_walk_describes_is_counted_when_it_is_over() {
+        let (mut t, low, high) = (table(), at(33_000), at(40_000));
+        t.apply(Fact::WalkBegan { at: BootNs(1) });
+        // The client has the lower port: it stands as the server until its peer is met.
+        t.apply(Fact::End(met(1, 5, low, high, Some(Isns { tx: 100, rx: 201 }))));
+        assert_eq!(sealed(&mut t, 0, 10), []);
+        t.apply(Fact::End(met(2, 12, high, low, Some(Isns { tx: 201, rx: 101 }))));
+        t.apply(Fact::WalkEnded { at: BootNs(15), complete: true });
+        let counted = sealed(&mut t, 10, 20);
+        assert_eq!(counted, [(View::Client, Step::Adopted, true), (View::Server, Step::Adopted, false)]);
+        let events = t.flush().events;
+        let c = &events[0].2;
+        assert_eq!((events.len(), c.client.address, c.server.address), (1, low, high));
+    }
+
+    #[test]
+    fn one_that_closes_while_it_is_described_is_counted_too() {
+        let (mut t, low, high) = (table(), at(33_000), at(40_000));
+        t.apply(Fact::WalkBegan { at: BootNs(1) });
+        let end = met(1, 5, low, high, Some(Isns { tx: 100, rx: 201 }));
+        t.apply(Fact::End(end.clone()));
+        t.apply(Fact::End(EndFact {
+            at: BootNs(6),
+            moment: Moment::Closed(crate::track::Ending::Clean),
+            ..end
+        }));
+        assert_eq!(sealed(&mut t, 0, 10), []);
+        t.apply(Fact::WalkEnded { at: BootNs(15), complete: true });
+        let steps: Vec<_> = sealed(&mut t, 10, 20).into_iter().map(|(_, step, _)| step).collect();
+        assert_eq!(steps, [Step::Adopted, Step::Closed]);
+        assert_eq!((t.counts().closed, t.live_ends()), (1, 0));
+    }
+
+    #[test]
+    fn a_server_that_only_listens_in_scope_is_named_on_the_connection() {
+        let (mut t, client, server) = (table(), at(40_000), at(8080));
+        t.apply(Fact::WalkBegan { at: BootNs(1) });
+        t.apply(Fact::End(met(1, 5, client, server, Some(Isns { tx: 100, rx: 201 }))));
+        let listen = ListenFact {
+            id: id(9),
+            at: BootNs(6),
+            local: server,
+            owner: owner(9, "server"),
+            met: true,
+            backlog: None,
+        };
+        t.apply(Fact::Listen(listen));
+        t.apply(Fact::WalkEnded { at: BootNs(7), complete: true });
+        let (entity, _) = t.listening().next().unwrap();
+        let events = t.flush().events;
+        assert_eq!(events[0].2.server.entity, entity);
+        assert_eq!(events[0].2.client.end.as_ref().unwrap().role_evidence, RoleEvidence::PeerInListenSet);
+    }
+
+    #[test]
+    fn the_handshake_of_an_adopted_end_counts_when_it_was_seen() {
+        let (mut t, client, server) = (table(), at(40_000), at(8080));
+        let connecting = EndFact { role: Role::Client, ..met(1, 5, client, server, None) };
+        t.apply(Fact::End(connecting.clone()));
+        assert_eq!(t.counts().established, 0);
+        t.apply(Fact::End(EndFact {
+            at: BootNs(8),
+            moment: Moment::Established,
+            established: BootNs(8),
+            isns: Some(Isns { tx: 100, rx: 201 }),
+            ..connecting
+        }));
+        assert_eq!((t.counts().adopted, t.counts().opened, t.counts().established), (1, 0, 1));
+        assert_eq!(
+            sealed(&mut t, 0, 10),
+            [(View::Client, Step::Adopted, false), (View::Client, Step::Established(None), false)]
+        );
+    }
+}

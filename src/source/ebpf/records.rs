@@ -18,6 +18,7 @@ const LISTEN_END: u8 = 5;
 const MET: u8 = 6;
 const SAMPLE: u8 = 7;
 const ALIVE: u8 = 8;
+const FAR_LISTEN: u8 = 9;
 
 const F_ADOPTED: u8 = 1;
 const F_ESTABLISHED: u8 = 2;
@@ -133,11 +134,25 @@ struct Alive {
     netns_cookie: u64,
 }
 
+/// `struct webb_far_listen`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct FarListen {
+    kind: u8,
+    pad: u8,
+    port: u16,
+    netns: u32,
+    pass: u32,
+    pad2: u32,
+    addr: [u8; 16],
+}
+
 /// Types for which every bit pattern of the right size is a value.
 trait Plain: Copy {}
 impl Plain for Record {}
 impl Plain for Sample {}
 impl Plain for Alive {}
+impl Plain for FarListen {}
 
 fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -168,6 +183,11 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fact> {
         }),
         ALIVE => read::<Alive>(bytes).map(|a| {
             Fact::Alive(EndId { netns_cookie: a.netns_cookie, cookie: a.cookie, generation: a.generation })
+        }),
+        FAR_LISTEN => read::<FarListen>(bytes).map(|l| Fact::FarListener {
+            pass: l.pass,
+            netns: l.netns,
+            local: Endpoint::from_bytes(l.addr, l.port),
         }),
         kind @ (ESTABLISHED | ENDED | NOT_SENT | LISTEN | LISTEN_END | MET) => {
             read::<Record>(bytes).map(|r| from_record(kind, &r))
@@ -306,6 +326,7 @@ mod tests {
         assert_eq!(size_of::<Record>(), 176);
         assert_eq!(size_of::<Sample>(), 64);
         assert_eq!(size_of::<Alive>(), 24);
+        assert_eq!(size_of::<FarListen>(), 32);
         assert_eq!(size_of::<Config>(), 6 * 4 + SCOPES * 12);
         assert_eq!(size_of::<Counts>(), 25 * 8);
     }
