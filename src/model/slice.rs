@@ -61,6 +61,13 @@ impl Counters {
 
     /// Adds what came in a later interval: deltas add, the gauge is replaced.
     pub fn merge_later(&mut self, later: &Counters) {
+        self.merge_later_counts(later);
+        self.connect_us.merge(&later.connect_us);
+        self.srtt_us.merge(&later.srtt_us);
+    }
+
+    /// [`Counters::merge_later`] without the histograms.
+    pub fn merge_later_counts(&mut self, later: &Counters) {
         self.opened += later.opened;
         self.established += later.established;
         self.closed += later.closed;
@@ -72,8 +79,6 @@ impl Counters {
         self.bytes_to_client += later.bytes_to_client;
         self.retransmits += later.retransmits;
         self.open = later.open;
-        self.connect_us.merge(&later.connect_us);
-        self.srtt_us.merge(&later.srtt_us);
     }
 
     /// Whether nothing happened and nothing is open.
