@@ -287,7 +287,7 @@ impl Shop {
 
     /// An event of one flow.
     pub fn event(&self, n: u64) -> Event {
-        let connection = Arc::new(self.connection(n as usize, n, n % 3 != 0));
+        let connection = Arc::new(self.connection(n as usize, n, !n.is_multiple_of(3)));
         let kind = match connection.state {
             ConnectionState::Failed => EventKind::Failed,
             ConnectionState::Closed => EventKind::Closed,

@@ -124,6 +124,56 @@ impl Hist {
     }
 }
 
+/// Adds many histograms up at the price of one dense array, which is used again for the next sum.
+#[derive(Clone, Debug)]
+pub struct HistSum {
+    counts: Vec<u32>,
+    /// Buckets in use lie in `low..high`.
+    low: usize,
+    high: usize,
+    count: u64,
+    sum: u64,
+    max: u64,
+}
+
+impl Default for HistSum {
+    fn default() -> Self {
+        let counts = vec![0; usize::from(bucket_index(MAX_US)) + 1];
+        HistSum { low: counts.len(), counts, high: 0, count: 0, sum: 0, max: 0 }
+    }
+}
+
+impl HistSum {
+    /// Adds one histogram.
+    pub fn add(&mut self, h: &Hist) {
+        let (Some(first), Some(last)) = (h.buckets.first(), h.buckets.last()) else { return };
+        self.low = self.low.min(first.0.into());
+        self.high = self.high.max(usize::from(last.0) + 1);
+        for &(index, n) in &h.buckets {
+            if let Some(c) = self.counts.get_mut(usize::from(index)) {
+                *c = c.saturating_add(n);
+            }
+        }
+        self.count += h.count;
+        self.sum = self.sum.saturating_add(h.sum);
+        self.max = self.max.max(h.max);
+    }
+
+    /// The sum so far; the next one begins at nothing.
+    pub fn take(&mut self) -> Hist {
+        let used = self.low..self.high.max(self.low);
+        let mut h = Hist { buckets: Vec::new(), count: self.count, sum: self.sum, max: self.max };
+        if let Some(counts) = self.counts.get_mut(used.clone()) {
+            h.buckets =
+                used.zip(counts.iter()).filter(|(_, n)| **n > 0).map(|(i, n)| (i as u16, *n)).collect();
+            counts.fill(0);
+        }
+        (self.low, self.high) = (self.counts.len(), 0);
+        (self.count, self.sum, self.max) = (0, 0, 0);
+        h
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -161,6 +211,14 @@ mod tests {
             let (mut x, mut y, mut both) = (Hist::default(), Hist::default(), Hist::default());
             for v in &a { x.record(*v); both.record(*v); }
             for v in &b { y.record(*v); both.record(*v); }
+            let mut total = HistSum::default();
+            for _ in 0..2 {
+                // Twice: the second sum must not know the first.
+                total.add(&x);
+                total.add(&y);
+                prop_assert_eq!(&total.take(), &both);
+            }
+            prop_assert_eq!(total.take(), Hist::default());
             x.merge(&y);
             prop_assert_eq!(x, both);
         }

@@ -22,7 +22,7 @@ pub use connection::{Connection, ConnectionState, Side, View};
 pub use end::{End, EndId, EndState, Endpoint, Isns, Role, RoleEvidence, Seen, Transport};
 pub use event::{Event, EventKind};
 pub use filter::Filter;
-pub use hist::{Hist, MAX_US, bucket_bounds, bucket_index};
+pub use hist::{Hist, HistSum, MAX_US, bucket_bounds, bucket_index};
 pub use ids::{AgentInstance, ConnectionId, EntityId, StableHasher};
 pub use names::{Entity, EntityKind, Name, NameKind};
 pub use outcome::{OUTCOMES, Outcome};

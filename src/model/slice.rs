@@ -62,6 +62,13 @@ impl Counters {
     /// Adds what came in a later interval: deltas add, the gauge is replaced. Saturates: the counts
     /// may come from a peer.
     pub fn merge_later(&mut self, later: &Counters) {
+        self.merge_later_counts(later);
+        self.connect_us.merge(&later.connect_us);
+        self.srtt_us.merge(&later.srtt_us);
+    }
+
+    /// [`Counters::merge_later`] without the histograms.
+    pub fn merge_later_counts(&mut self, later: &Counters) {
         self.opened = self.opened.saturating_add(later.opened);
         self.established = self.established.saturating_add(later.established);
         self.closed = self.closed.saturating_add(later.closed);
@@ -73,8 +80,6 @@ impl Counters {
         self.bytes_to_client = self.bytes_to_client.saturating_add(later.bytes_to_client);
         self.retransmits = self.retransmits.saturating_add(later.retransmits);
         self.open = later.open;
-        self.connect_us.merge(&later.connect_us);
-        self.srtt_us.merge(&later.srtt_us);
     }
 
     /// Whether nothing happened and nothing is open.

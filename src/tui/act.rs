@@ -56,16 +56,23 @@ impl State {
 
     /// Does what a key asks for.
     pub fn act(&mut self, action: Action) {
-        if self.help && !matches!(action, Action::Quit | Action::Suspend | Action::Theme) {
-            self.help = false;
-            if matches!(action, Action::Help | Action::Back) {
-                return;
+        if self.help {
+            let scroll = |by: i16| self.help_scroll.saturating_add_signed(by);
+            match action {
+                Action::Up => return self.help_scroll = scroll(-1),
+                Action::Down => return self.help_scroll = scroll(1),
+                Action::PageUp | Action::Top => return self.help_scroll = 0,
+                Action::PageDown | Action::Bottom => return self.help_scroll = scroll(10),
+                Action::Help | Action::Back => return self.help = false,
+                Action::Quit | Action::Suspend | Action::Theme => {}
+                // Anything else closes it and acts.
+                _ => self.help = false,
             }
         }
         match action {
             Action::Quit => self.quit = true,
             Action::Suspend => self.suspend = true,
-            Action::Help => self.help = true,
+            Action::Help => (self.help, self.help_scroll) = (true, 0),
             Action::Back => self.back(),
             Action::Open => self.open(),
             Action::Filter => self.filter.editing = true,

@@ -153,20 +153,12 @@ fn facts(status: &Status) -> Vec<Line> {
     lines.push(Vec::new());
     lines.push(title("Ends, counted in the kernel"));
     lines.push(vec![("               client    server   unknown".into(), Role::Muted)]);
-    let get: [(&str, fn(&EndCounts) -> u64); 5] = [
-        ("opened", |e| e.opened),
-        ("established", |e| e.established),
-        ("failed", |e| e.failed),
-        ("closed", |e| e.closed),
-        ("found open", |e| e.adopted),
-    ];
-    for (label, of) in get {
-        let n = |e: &EndCounts| figures::exact(of(e));
-        let e = &status.ends;
-        lines.push(vec![(
-            format!("  {label:<11}{:>10}{:>10}{:>10}", n(&e.client), n(&e.server), n(&e.unknown)),
-            Role::Text,
-        )]);
+    let rows = |e: &EndCounts| [e.opened, e.established, e.failed, e.closed, e.adopted];
+    let e = &status.ends;
+    let columns = [rows(&e.client), rows(&e.server), rows(&e.unknown)];
+    for (i, label) in ["opened", "established", "failed", "closed", "found open"].into_iter().enumerate() {
+        let n = |c: usize| figures::exact(columns[c][i]);
+        lines.push(vec![(format!("  {label:<11}{:>10}{:>10}{:>10}", n(0), n(1), n(2)), Role::Text)]);
     }
     lines.push(Vec::new());
     lines.push(title("Cost"));

@@ -281,14 +281,7 @@ fn cell(column: Column, e: &Edge) -> (String, Role) {
         Column::Port => (e.id().port.to_string(), idle),
         Column::Rate => (figures::sig3(e.rate), idle),
         Column::Open => (figures::count(e.open), idle),
-        Column::Failed => (
-            figures::share(e.failures, e.tried),
-            match e.trouble {
-                Trouble::Failing => Role::Bad,
-                Trouble::Some => Role::Warn,
-                Trouble::None => Role::Muted,
-            },
-        ),
+        Column::Failed => (figures::share(e.failures, e.tried), reason_role(e)),
         Column::Connect50 => (time(e.connect.map(|c| c.0)), idle),
         Column::Connect99 => (time(e.connect.map(|c| c.1)), idle),
         Column::Rtt => (time(e.rtt), idle),
@@ -309,6 +302,10 @@ fn trend(pen: &mut Pen<'_>, x: u16, y: u16, shown: &Shown, e: &Edge) {
         (None, true, None) => " idle".to_owned(),
         _ => String::new(),
     };
+    if room < 12 && !why.is_empty() {
+        pen.put(x, y, room, why.trim_start(), reason_role(e));
+        return;
+    }
     let bars = if why.is_empty() {
         room.min(24)
     } else {
@@ -331,12 +328,15 @@ fn trend(pen: &mut Pen<'_>, x: u16, y: u16, shown: &Shown, e: &Edge) {
         };
         pen.text(x + pad + i as u16, y, glyph.encode_utf8(&mut [0; 4]), role);
     }
-    let role = match e.trouble {
+    pen.put(x + bars, y, room - bars.min(room), &why, reason_role(e));
+}
+
+fn reason_role(e: &Edge) -> Role {
+    match e.trouble {
         Trouble::Failing => Role::Bad,
         Trouble::Some => Role::Warn,
         Trouble::None => Role::Muted,
-    };
-    pen.put(x + bars, y, room - bars.min(room), &why, role);
+    }
 }
 
 /// What a trend is drawn of: connections begun, or bytes where connections are long.

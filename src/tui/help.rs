@@ -1,9 +1,9 @@
 //! Help: the key table, and what figures and signs mean, over the view.
 //!
 //! ```text
-//! ┌ Help ─────────────────────────────────── any key closes ┐
-//! │ ?            opens and closes this help                 │
-//! │ Enter        opens the detail of what is selected       │
+//! ┌ Help ─────────────────────────── ↑ ↓ scroll · Esc closes ┐
+//! │ ?             opens and closes this help                 │
+//! │ Enter         opens the detail of what is selected       │
 //! ```
 
 use super::keys::key_table;
@@ -12,40 +12,41 @@ use super::state::State;
 use super::theme::Role;
 
 const SIGNS: [(&str, &str); 9] = [
-    ("conn/s", "connections begun per second, over the window in the header"),
-    ("err", "share of connections that failed or were reset, of those begun or ended"),
-    ("CON p99", "99 of 100 connects were this fast or faster: SYN to established"),
-    ("RTT p50", "median of the kernel's smoothed round-trip times"),
-    ("OUT IN", "payload per second from the client's side: to the server, from it"),
+    ("conn/s", "connections begun per second"),
+    ("err", "share that failed or was reset"),
+    ("CON p99", "99 of 100 connects took at most this"),
+    ("RTT p50", "median of the smoothed round-trip times"),
+    ("OUT IN", "payload to the server, from the server"),
     ("(n 12)", "the figure rests on 12 values only"),
     ("━ ═ ╌ ×", "lines: selected, busiest, idle, failing"),
-    ("loss", "what the agent could not see; 4 says what and why"),
-    ("?→", "client and server are not known; the lower port stands as the server"),
+    ("loss", "what could not be seen; 4 says why"),
+    ("?→", "roles unknown: lower port stands as server"),
 ];
 
 /// Draws over its area.
-pub fn draw(_state: &State, pen: &mut Pen<'_>) {
+pub fn draw(state: &State, pen: &mut Pen<'_>) {
     pen.clear();
     let inside = pen.frame("Help", Role::Accent);
     if pen.area.width > 30 {
-        pen.right(0, 0, pen.area.width - 2, " any key closes ", Role::Muted);
+        pen.right(0, 0, pen.area.width - 2, " ↑ ↓ scroll · Esc closes ", Role::Muted);
     }
     let mut pen = pen.within(inside);
     let rows: Vec<(&str, &str)> =
         key_table().iter().map(|k| (k.keys, k.does)).chain([("", "")]).chain(SIGNS).collect();
     let height = usize::from(pen.area.height).max(1);
     // A second column where one is too short.
-    let two = rows.len() > height && pen.area.width >= 110;
+    let two = rows.len() > height && pen.area.width >= 116;
+    let room = if two { height * 2 } else { height };
     let width = if two { pen.area.width / 2 } else { pen.area.width };
-    for (i, (keys, does)) in rows.iter().enumerate().take(height * if two { 2 } else { 1 }) {
+    let end = rows.len().saturating_sub(room);
+    let scroll = usize::from(state.help_scroll).min(end);
+    for (i, (keys, does)) in rows.iter().skip(scroll).take(room).enumerate() {
         let (x, y) = ((i / height) as u16 * width, (i % height) as u16);
-        if !two && i + 1 == height && i + 1 < rows.len() {
-            let text = format!("... {} more: a higher or wider terminal shows them", rows.len() - i);
-            pen.put(1, y, width.saturating_sub(2), &text, Role::Muted);
-            break;
-        }
         pen.put(x + 1, y, 13, keys, Role::Accent);
         pen.put(x + 15, y, width.saturating_sub(16), does, Role::Text);
         debug_assert!(columns(keys) <= 13, "{keys}");
+    }
+    if scroll < end {
+        pen.right(0, pen.area.height.saturating_sub(1), pen.area.width, " ▼ more ", Role::Muted);
     }
 }

@@ -67,7 +67,7 @@ use KeyCode::{BackTab, Char, Down, End, Enter, Esc, F, Home, Left, PageDown, Pag
 static TABLE: &[Key] = &[
     key!("?", "opens and closes this help", "help", [], A::Help, [(Char('?'), NONE), (F(1), NONE)]),
     key!("Enter", "opens the detail of what is selected", "open", [Map Edges Connections], A::Open, [(Enter, NONE)]),
-    key!("Esc", "goes back one step: closes, clears the filter, deselects", "", [], A::Back, [(Esc, NONE)]),
+    key!("Esc", "closes, clears the filter, or deselects", "", [], A::Back, [(Esc, NONE)]),
     key!(
         "Tab Shift-Tab",
         "next view, previous view",
@@ -81,14 +81,7 @@ static TABLE: &[Key] = &[
     key!("2", "shows the edges", "", [], A::Show(Pane::Edges), [(Char('2'), NONE)]),
     key!("3", "shows the connections", "", [], A::Show(Pane::Connections), [(Char('3'), NONE)]),
     key!("4", "shows the agent", "", [], A::Show(Pane::Agent), [(Char('4'), NONE)]),
-    key!(
-        "/",
-        "filters: name  from:web  to:api  port:9002  failing  idle  !not",
-        "filter",
-        [],
-        A::Filter,
-        [(Char('/'), NONE)]
-    ),
+    key!("/", "filters: web to:api port:80 failing !idle", "filter", [], A::Filter, [(Char('/'), NONE)]),
     key!("↑ k", "moves up", "", [], A::Up, [(Up, NONE), (Char('k'), NONE)]),
     key!("↓ j", "moves down", "", [], A::Down, [(Down, NONE), (Char('j'), NONE)]),
     key!("← h", "moves left", "", [Map], A::Left, [(Left, NONE), (Char('h'), NONE)]),
@@ -102,24 +95,10 @@ static TABLE: &[Key] = &[
     key!("r", "arranges the boxes anew", "arrange", [Map], A::Arrange, [(Char('r'), NONE)]),
     key!("s", "sorts by the next column", "sort", [Edges], A::Sort, [(Char('s'), NONE)]),
     key!("S", "turns the order around", "", [Edges], A::Reverse, [(Char('S'), NONE)]),
-    key!(
-        "Space",
-        "pauses and goes on; what happens meanwhile is kept",
-        "pause",
-        [],
-        A::Pause,
-        [(Char(' '), NONE)]
-    ),
-    key!(
-        "w",
-        "changes the window that figures speak of: 10 s, 60 s, 5 min",
-        "window",
-        [],
-        A::Window,
-        [(Char('w'), NONE)]
-    ),
-    key!("t", "changes the theme: dark, light, mono", "theme", [], A::Theme, [(Char('t'), NONE)]),
-    key!("y", "copies the selected name and address to the clipboard (OSC 52)", "", [Map Edges Connections], A::Copy, [(Char('y'), NONE)]),
+    key!("Space", "pauses; what happens meanwhile is kept", "pause", [], A::Pause, [(Char(' '), NONE)]),
+    key!("w", "window of all figures: 10 s, 60 s, 5 min", "window", [], A::Window, [(Char('w'), NONE)]),
+    key!("t", "theme: dark, light, mono", "theme", [], A::Theme, [(Char('t'), NONE)]),
+    key!("y", "copies name and address (by OSC 52)", "", [Map Edges Connections], A::Copy, [(Char('y'), NONE)]),
     key!("Ctrl-z", "suspends; fg comes back", "", [], A::Suspend, [(Char('z'), CTRL)]),
     key!("q Ctrl-c", "leaves", "quit", [], A::Quit, [(Char('q'), NONE), (Char('c'), CTRL)]),
 ];

@@ -352,12 +352,9 @@ fn widths(plan: &Plan, graph: &Graph, layers: usize, columns: u16) -> Widths {
     let of = |(node, label): (u16, u16)| Widths { node, gutters: gutters(label) };
     let mut best = TRIES.into_iter().map(of).find(|w| w.total() <= columns).unwrap_or_else(|| of((16, 6)));
     // What is left goes to labels, then to boxes.
-    let inner = layers.saturating_sub(1) as u16;
-    if inner > 0 {
-        let spare = columns.saturating_sub(best.total());
-        let each = (spare / inner).min(10);
-        best.gutters.iter_mut().skip(1).take(usize::from(inner)).for_each(|g| *g += each);
-    }
+    let inner = layers.saturating_sub(1);
+    let each = usize::from(columns.saturating_sub(best.total())).checked_div(inner).unwrap_or(0).min(10);
+    best.gutters.iter_mut().skip(1).take(inner).for_each(|g| *g += each as u16);
     let spare = columns.saturating_sub(best.total()) / (layers.max(1) as u16);
     best.node += spare.min(6);
     best

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::{Role, Theme};
@@ -40,7 +41,8 @@ impl<'a> Pen<'a> {
         let width = width.min(self.area.width - x);
         let text = clean(text);
         let text = fit(&text, width);
-        let style = self.theme.style(role);
+        // What was there before leaves no trace of its style.
+        let style = Style::reset().patch(self.theme.style(role));
         let (end, _) = self.buf.set_stringn(self.area.x + x, self.area.y + y, &text, width.into(), style);
         end - self.area.x
     }
@@ -83,7 +85,7 @@ impl<'a> Pen<'a> {
     pub fn restyle(&mut self, area: Rect, role: Role) {
         let area =
             Rect { x: self.area.x.saturating_add(area.x), y: self.area.y.saturating_add(area.y), ..area };
-        let style = self.theme.style(role);
+        let style = Style::reset().patch(self.theme.style(role));
         self.buf.set_style(area.intersection(self.area), style);
     }
 

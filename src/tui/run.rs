@@ -48,6 +48,8 @@ struct Ui {
     resumed: Signal,
     began: Instant,
     dirty: bool,
+    /// The terminal belongs to another job: nothing is drawn or read.
+    away: bool,
 }
 
 impl Ui {
@@ -65,6 +67,7 @@ impl Ui {
             resumed: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
             began: Instant::now(),
             dirty: true,
+            away: false,
         })
     }
 
@@ -74,7 +77,7 @@ impl Ui {
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut drawn = Instant::now() - FRAME;
         while !self.state.quit {
-            if self.dirty && drawn.elapsed() >= FRAME {
+            if self.dirty && !self.away && drawn.elapsed() >= FRAME {
                 drawn = Instant::now();
                 self.draw(screen)?;
             }
@@ -83,18 +86,19 @@ impl Ui {
                 _ = self.term.recv() => return Ok(()),
                 _ = self.hangup.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
-                _ = self.resumed.recv() => {
-                    // Somebody stopped and continued us from outside: the screen may show anything.
-                    screen.take_again()?;
-                    self.dirty = true;
-                }
-                event = self.keys.next() => match event {
+                _ = self.resumed.recv() => self.come_back(screen)?,
+                event = self.keys.next(), if !self.away => match event {
                     Some(event) => self.term_event(event?, screen)?,
                     None => return Ok(()),
                 },
                 message = self.feed.recv(), if self.feed_open => self.message(message),
-                _ = tick.tick() => self.time(),
-                () = sleep_until(drawn + FRAME), if self.dirty => {}
+                _ = tick.tick() => {
+                    self.time();
+                    if self.away {
+                        self.come_back(screen)?;
+                    }
+                }
+                () = sleep_until(drawn + FRAME), if self.dirty && !self.away => {}
             }
             self.drain(screen)?;
             self.ask();
@@ -108,7 +112,8 @@ impl Ui {
     /// Takes everything that is ready already.
     fn drain(&mut self, screen: &mut Screen) -> Result<(), UiError> {
         for _ in 0..BURST {
-            if let Some(event) = self.keys.next().now_or_never() {
+            let event = if self.away { None } else { self.keys.next().now_or_never() };
+            if let Some(event) = event {
                 match event {
                     Some(event) => self.term_event(event?, screen)?,
                     None => self.state.quit = true,
@@ -196,9 +201,18 @@ impl Ui {
             _ = self.hangup.recv() => { self.state.quit = true; return Ok(()) }
             () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
-        screen.take_again()?;
-        self.state.size = screen.size()?;
-        self.dirty = true;
+        Ok(self.come_back(screen)?)
+    }
+
+    /// After we were stopped, by Ctrl-Z or from outside: the screen may show anything. As long as
+    /// another job has the terminal it is left alone.
+    fn come_back(&mut self, screen: &mut Screen) -> io::Result<()> {
+        self.away = !screen.is_foreground();
+        if !self.away {
+            screen.take_again()?;
+            self.state.size = screen.size()?;
+            self.dirty = true;
+        }
         Ok(())
     }
 }

@@ -64,6 +64,8 @@ impl Screen {
     }
 
     fn take(&mut self) -> io::Result<()> {
+        // A shell that had the terminal meanwhile left it in its own mode.
+        let _ = disable_raw_mode();
         enable_raw_mode()?;
         ENTERED.store(true, Ordering::SeqCst);
         queue!(self.backend, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
@@ -87,6 +89,12 @@ impl Screen {
     /// When the terminal is gone.
     pub fn take_again(&mut self) -> io::Result<()> {
         self.take()
+    }
+
+    /// Whether we are the terminal's foreground job, and may read and write it.
+    pub fn is_foreground(&self) -> bool {
+        let foreground = rustix::termios::tcgetpgrp(io::stdin());
+        foreground.is_ok_and(|group| group == rustix::process::getpgrp())
     }
 
     /// The next frame is written whole.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::figures::Clock;
 use crate::model::{BootNs, Counters, Hist, NameKind, OUTCOMES, Outcome, View};
-use crate::world::{EdgeId, EdgeRow, Filter, Subject, WorkloadId, World};
+use crate::world::{EdgeId, EdgeRow, Filter, Point, Subject, WorkloadId, World};
 
 /// Edges without anything in the window stay, as idle, for so long.
 const REMEMBERED_NS: u64 = 300 * 1_000_000_000;
@@ -66,7 +66,7 @@ impl Edge {
         Edge {
             trouble: match failures {
                 0 => Trouble::None,
-                _ if row.failing_since.is_some() => Trouble::Failing,
+                _ if is_failing(&row) => Trouble::Failing,
                 _ => Trouble::Some,
             },
             rate: c.opened as f64 / seconds,
@@ -243,6 +243,20 @@ impl Shown {
     pub fn first<'a>(&'a self, edges: impl Iterator<Item = &'a Edge>) -> Option<&'a Edge> {
         edges.min_by(|a, b| trouble_first(a, b))
     }
+}
+
+/// So many failures after the last success are failing, fewer may be chance.
+const FAILING: u64 = 3;
+
+/// Whether nothing succeeded since some failures, or ever in the window.
+fn is_failing(row: &EdgeRow) -> bool {
+    if row.failing_since.is_none() {
+        return false;
+    }
+    let good = |p: &Point| p.bytes > 0 || p.connect_max_us > 0;
+    let last = row.trend.iter().rposition(good);
+    let since: u64 = row.trend.iter().skip(last.map_or(0, |i| i + 1)).map(|p| p.failures).sum();
+    row.last_success.is_none() || since >= FAILING
 }
 
 /// Trouble first, then rate, then open connections; equal ones by identity.

@@ -127,6 +127,8 @@ pub struct State {
     pub detail_scroll: u16,
     /// Whether the help is open.
     pub help: bool,
+    /// First line of the help that is shown.
+    pub help_scroll: u16,
     /// Seconds that figures speak of.
     pub window_s: u64,
     /// Slices that came since the person paused.

@@ -291,7 +291,7 @@ fn clicks_select_and_open() {
     click(&mut state, x, y);
     assert_eq!(state.map.selected_node().map(|id| id.name.to_string()), Some("orders".into()));
     // The arrow into its first row.
-    let (x, y) = (x - 1, y + 1);
+    let (x, y) = (x - 3, y + 1);
     assert_eq!(buf[(x, y)].symbol(), "▶");
     click(&mut state, x, y);
     assert_eq!(state.map.selected_edge().map(|id| id.server.name.to_string()), Some("orders".into()));

@@ -13,6 +13,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::pen::{Pen, columns, to_ascii};
+use super::shown::{Shown, Trouble};
 use super::state::{Detail, Link, PANES, Pane, State};
 use super::theme::Role;
 use super::{agent, connections, detail, edges, figures, help, keys, map};
@@ -21,6 +22,8 @@ use crate::world::{EdgeId, WorkloadId};
 
 /// Smallest terminal in which anything but a sentence is drawn.
 pub const SMALLEST: (u16, u16) = (40, 10);
+/// Below this width the header is short.
+const COMPACT: u16 = 72;
 /// From this width on the detail stands beside the view.
 const BESIDE: u16 = 120;
 
@@ -151,6 +154,9 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
 fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     let shown = &state.shown;
     let width = pen.area.width;
+    if width < COMPACT {
+        return compact_header(state, pen, hits);
+    }
     let (live, live_role) = liveness(state);
     let live_width = columns(&live).min(width);
     pen.right(0, 0, width.saturating_sub(1), &live, live_role);
@@ -164,17 +170,13 @@ fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     } else {
         format!("loss {}", figures::count(lost))
     };
-    let loss_role = if lost > 0 { Role::Warn } else { Role::Muted };
     let (failed, tried) = shown.failures;
-    let err_role = if failed > 0 { Role::Warn } else { Role::Muted };
-    let failing = shown.edges.iter().any(|e| e.trouble == super::shown::Trouble::Failing);
-    let err_role = if failing { Role::Bad } else { err_role };
     let p99 = shown.connect.quantile(0.99).map(figures::micros);
     let figures = [
         (format!("{} conn/s", figures::sig3(shown.rate)), 12, Role::Text, 0u8),
-        (format!("err {}", figures::share(failed, tried)), 10, err_role, 0),
+        (format!("err {}", figures::share(failed, tried)), 10, err_role(shown), 0),
         (p99.map_or_else(String::new, |p| format!("connect p99 {p}")), 20, Role::Text, 2),
-        (loss, 8, loss_role, 1),
+        (loss, 8, loss_role(shown), 1),
     ];
     let label = if state.scope.is_empty() { "connecting" } else { &state.scope };
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
@@ -210,6 +212,46 @@ fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     pen.text(1, 0, "webb", Role::Accent);
     let end = pen.put(7, 0, x.saturating_sub(8), &left, Role::Strong);
     hits.add(Rect::new(pen.area.x + 7, pen.area.y, end.saturating_sub(7), 1), Hit::Window);
+}
+
+/// The same in few columns: `demo 60 s  134/s  err 6.2 %  loss 0 ●`.
+fn compact_header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+    let shown = &state.shown;
+    let width = pen.area.width;
+    let (live, live_role) = liveness(state);
+    let live = live.split(" · ").next().unwrap_or_default();
+    let live = live.strip_suffix(" live").unwrap_or(live);
+    let w = columns(live).min(width);
+    pen.right(0, 0, width.saturating_sub(1), live, live_role);
+    hits.add(Rect::new(pen.area.x + width.saturating_sub(1 + w), pen.area.y, w, 1), Hit::Pause);
+    let room = width.saturating_sub(2 + w);
+    let mut left = pen.within(Rect { width: room, height: 1, ..pen.area });
+    let window = figures::age(state.window_s * 1_000_000_000);
+    let (failed, tried) = shown.failures;
+    let label = super::pen::fit(&state.scope, 8).into_owned();
+    left.pieces(
+        1,
+        0,
+        [
+            (label.into(), Role::Strong),
+            (format!(" {window}").into(), Role::Muted),
+            (format!("  {:>6}", figures::short_rate(shown.rate)).into(), Role::Text),
+            (format!("  err {:>5}", figures::share(failed, tried)).into(), err_role(shown)),
+            (format!("  loss {}", figures::count(shown.loss.0)).into(), loss_role(shown)),
+        ],
+    );
+}
+
+fn err_role(shown: &Shown) -> Role {
+    match shown.edges.iter().map(|e| e.trouble).min() {
+        Some(Trouble::Failing) => Role::Bad,
+        Some(Trouble::Some) => Role::Warn,
+        _ => Role::Muted,
+    }
+}
+
+fn loss_role(shown: &Shown) -> Role {
+    if shown.loss.0 > 0 { Role::Warn } else { Role::Muted }
 }
 
 /// Whether what is on the screen is still true.

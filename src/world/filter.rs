@@ -124,7 +124,7 @@ fn split_key(body: &str) -> (&str, &str) {
     let key = &body[..end];
     let hex = key.chars().all(|c| c.is_ascii_hexdigit());
     match body[end..].strip_prefix(':') {
-        Some(value) if !key.is_empty() && !(hex && key.len() <= 4) => (key, value),
+        Some(value) if !key.is_empty() && (!hex || key.len() > 4) => (key, value),
         _ => ("", body),
     }
 }

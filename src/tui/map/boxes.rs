@@ -175,8 +175,15 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
     } else {
         (figures::rate(per_s), figures::short_rate(per_s))
     };
-    let mut texts = Vec::with_capacity(5);
-    texts.extend(long.map(|l| format!(" {rate} {l} ")));
+    let mut texts = Vec::with_capacity(7);
+    if let Some(long) = long {
+        texts.extend([format!(" {rate} {long} "), format!(" {short} {long} ")]);
+        if pair.trouble == Trouble::Some {
+            // Never by colour alone.
+            texts.extend([format!(" {long} "), long]);
+        }
+    }
     texts.extend([format!(" {rate} "), format!(" {short} "), rate, short]);
+    texts.retain(|t| !t.trim().is_empty());
     (texts.into_iter().find(|t| columns(t) <= width).unwrap_or_default(), role)
 }

@@ -101,12 +101,6 @@ impl Canvas {
             *old = line;
         }
     }
-
-    /// Columns and rows that are used: one past the last.
-    #[cfg(test)]
-    pub fn len(&self) -> usize {
-        self.cells.len()
-    }
 }
 
 /// The glyph of a mask in a stroke.

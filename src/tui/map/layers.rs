@@ -179,10 +179,9 @@ fn layers(graph: &Graph, weights: &[f64]) -> Vec<usize> {
     }
     for i in 0..n {
         let called = forward.iter().any(|e| e.1 == i);
-        if let Some(first) = forward.iter().filter(|e| e.0 == i).map(|e| layer[e.1]).min() {
-            if !called {
-                layer[i] = first - 1;
-            }
+        let first = forward.iter().filter(|e| e.0 == i).map(|e| layer[e.1]).min();
+        if let Some(first) = first.filter(|_| !called) {
+            layer[i] = first - 1;
         }
     }
     layer

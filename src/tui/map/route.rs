@@ -163,7 +163,7 @@ impl Plan {
                     .filter(|&e| self.layers[graph.edges[e].1] == place.layer + 1)
                     .filter(|&e| graph.edges[e].0 != node && self.inlet[e].0 == row)
                     .count();
-                (others, near.len() > 0 && mine == 0, row)
+                (others, !near.is_empty() && mine == 0, row)
             });
             if let Some(row) = best {
                 self.outlet[node] = row;

@@ -50,7 +50,8 @@ pub fn below(state: &State, pen: &mut Pen<'_>) {
         }
         None => match map.worst(shown) {
             Some(edge) => {
-                pen.pieces(1, 0, [("× ".into(), Role::Bad)].into_iter().chain(edge_words(shown, edge)));
+                let role = if edge.trouble == Trouble::Failing { Role::Bad } else { Role::Warn };
+                pen.pieces(1, 0, [("× ".into(), role)].into_iter().chain(edge_words(shown, edge)));
             }
             None => {
                 pen.put(1, 0, width, "○ nothing fails · arrow keys select a box, e its edges", Role::Muted);
