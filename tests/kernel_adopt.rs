@@ -14,7 +14,7 @@ use common::puppet::{Puppet, endpoint, local};
 use common::{Cgroup, Workload, connections, needs_root, settled, traffic, until, until_for, watch};
 use webb::model::Outcome::{AbortedByClient, AbortedByServer, Clean, GivenUp, ResetByClient};
 use webb::model::{ConnectionState, Counters, Hist, OwnerEvidence, Role, RoleEvidence, View};
-use webb::source::ebpf::{EbpfOptions, EbpfSource, SAMPLE_RING_BYTES, STATE_RING_BYTES, ScopeRoot, WalkKind};
+use webb::source::ebpf::{EbpfOptions, EbpfSource, STATE_RING_BYTES, ScopeRoot, WalkKind, sample_ring_bytes};
 
 #[test]
 fn both_ends_with_owners_roles_and_a_baseline() {
@@ -288,7 +288,7 @@ fn twenty_thousand_sockets() {
         scopes: vec![ScopeRoot { id: root.id, level: root.level }],
         attach_at: vec![cgroup.path.clone()],
         state_ring_bytes: STATE_RING_BYTES,
-        sample_ring_bytes: SAMPLE_RING_BYTES,
+        sample_ring_bytes: sample_ring_bytes(20_000),
     })
     .unwrap();
     let mut pass = |kind| {

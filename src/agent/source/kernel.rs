@@ -6,8 +6,8 @@ use super::SourceOptions;
 use crate::identity;
 use crate::model::{BootNs, Hook, Loss, Totals};
 use crate::source::ebpf::{
-    EbpfError, EbpfOptions, EbpfSource, SAMPLE_RING_BYTES, STATE_RING_BYTES, ScopeRoot, WalkDone, WalkKind,
-    Walker,
+    EbpfError, EbpfOptions, EbpfSource, STATE_RING_BYTES, ScopeRoot, WalkDone, WalkKind, Walker,
+    sample_ring_bytes,
 };
 use crate::track::Fact;
 
@@ -55,7 +55,7 @@ impl Kernel {
             scopes: options.scopes.iter().map(root).collect(),
             attach_at: attach_at(options),
             state_ring_bytes: options.state_ring_bytes.unwrap_or(STATE_RING_BYTES),
-            sample_ring_bytes: SAMPLE_RING_BYTES,
+            sample_ring_bytes: sample_ring_bytes(sockets_in_use()),
         })?;
         let now = Instant::now();
         let schedule = Schedule {
@@ -195,6 +195,21 @@ impl Kernel {
     pub(super) fn last_walk(&self) -> (Duration, u64) {
         self.last_walk
     }
+}
+
+/// TCP sockets of this network namespace, from `/proc/net/sockstat` and `sockstat6`; an estimate for
+/// the size of a ring, so what cannot be read counts as none.
+fn sockets_in_use() -> u64 {
+    ["/proc/net/sockstat", "/proc/net/sockstat6"]
+        .into_iter()
+        .filter_map(|path| std::fs::read_to_string(path).ok())
+        .filter_map(|text| {
+            let line = text
+                .lines()
+                .find_map(|l| l.strip_prefix("TCP: inuse ").or(l.strip_prefix("TCP6: inuse ")))?;
+            line.split(' ').next()?.parse::<u64>().ok()
+        })
+        .sum()
 }
 
 fn drain_all(mut drain: impl FnMut(usize) -> usize) -> u64 {

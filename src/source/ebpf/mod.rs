@@ -64,9 +64,13 @@ pub struct EbpfOptions {
 
 /// Holds 0.3 s of 17,000 connections/s.
 pub const STATE_RING_BYTES: u32 = 4 << 20;
-/// Holds a first walk, which describes every socket in full, over 22,000 sockets, also when nobody reads
-/// meanwhile: what does not fit waits for the next walk, and until then roles may be missing.
-pub const SAMPLE_RING_BYTES: u32 = 4 << 20;
+/// Bytes of the ring of samples for so many open sockets: a first walk describes every socket in full,
+/// and what does not fit waits for the next walk; until then roles may be missing. The pages of a
+/// ring count twice in the resident memory of whoever maps it, so a quiet host gets a small one.
+pub fn sample_ring_bytes(sockets: u64) -> u32 {
+    let full = sockets.saturating_mul(records::FULL_RECORD as u64);
+    full.clamp(1 << 20, 8 << 20).next_power_of_two() as u32
+}
 
 /// Exact counts of the kernel side since it was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

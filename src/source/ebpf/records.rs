@@ -147,6 +147,9 @@ struct FarListen {
     addr: [u8; 16],
 }
 
+/// Bytes of a record that describes a socket, with the ring's own header.
+pub(super) const FULL_RECORD: usize = size_of::<Record>() + 8;
+
 /// Types for which every bit pattern of the right size is a value.
 trait Plain: Copy {}
 impl Plain for Record {}
