@@ -196,7 +196,7 @@ impl Shown {
     /// Works it out. `before` is what was shown until now: edges that fell silent stay as idle.
     pub fn new(world: &World, window_s: u64, zone: Option<i32>, before: &Shown) -> Shown {
         let now = world.now();
-        let length: u64 = world.window(window_s).map(|s| s.length_ns).sum();
+        let length = world.window(window_s).fold(0u64, |sum, s| sum.saturating_add(s.length_ns));
         let seconds = (length as f64 / 1e9).max(1.0);
         let starts: Vec<BootNs> = world.window(window_s).map(|s| s.end()).collect();
         let mut edges: Vec<Edge> = Vec::new();
@@ -227,8 +227,8 @@ impl Shown {
         let mut sum = HistSum::default();
         for e in &edges {
             shown.rate += e.rate;
-            shown.failures.0 += e.failures;
-            shown.failures.1 += e.tried;
+            shown.failures.0 = shown.failures.0.saturating_add(e.failures);
+            shown.failures.1 = shown.failures.1.saturating_add(e.tried);
             sum.add(&e.row.shown().1.connect_us);
         }
         shown.connect = sum.take();

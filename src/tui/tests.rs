@@ -435,7 +435,7 @@ fn a_frame_of_300_edges_is_quick() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    #![proptest_config(ProptestConfig::with_cases(80))]
     #[test]
     fn no_size_and_no_keys_do_harm(
         width in 1u16..=130, height in 1u16..=60,
