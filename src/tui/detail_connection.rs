@@ -45,11 +45,7 @@ pub fn lines(state: &State, c: &Connection) -> Vec<Line> {
     let (out, back) = c.bytes();
     lines.push(vec![
         muted("bytes      "),
-        text(format!(
-            "{} to the server, {} to the client",
-            figures::bytes(out as f64),
-            figures::bytes(back as f64)
-        )),
+        text(format!("{} to the server, {} back", figures::bytes(out as f64), figures::bytes(back as f64))),
         muted(c.view().map_or_else(String::new, |(v, _)| format!("  ({}'s view)", v.as_str()))),
     ]);
     for (title, side, view) in [("Client", &c.client, View::Client), ("Server", &c.server, View::Server)] {
@@ -110,16 +106,12 @@ fn end_lines(state: &State, end: &End, view: View, lines: &mut Vec<Line>) {
     if end.local.port != 0 && end.peer.port != 0 {
         lines.push(fact("socket", format!("{} → {}", end.local, end.peer)));
     }
-    let time = |at: BootNs| clock.millis(at);
-    lines.push(fact(
-        "times",
-        format!(
-            "opened {}  established {}  closed {}",
-            time(end.opened),
-            time(end.established),
-            time(end.closed)
-        ),
-    ));
+    let after = |at: BootNs| {
+        let us = at.known().map(|at| at.since(end.opened) / 1000);
+        us.map_or_else(|| figures::NONE.into(), |us| format!("+{}", figures::micros(us)))
+    };
+    lines.push(fact("opened", clock.millis(end.opened)));
+    lines.push(fact("then", format!("established {}  closed {}", after(end.established), after(end.closed))));
     if view == View::Client {
         lines.push(fact("connect", end.connect_us().map_or_else(|| "not measured".into(), figures::micros)));
     }

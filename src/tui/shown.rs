@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::figures::Clock;
-use crate::model::{BootNs, Counters, Hist, NameKind, OUTCOMES, Outcome, View};
+use crate::model::{BootNs, Counters, Hist, HistSum, NameKind, OUTCOMES, Outcome, View};
 use crate::world::{EdgeId, EdgeRow, Filter, Point, Subject, WorkloadId, World};
 
 /// Edges without anything in the window stay, as idle, for so long.
@@ -196,7 +196,7 @@ impl Shown {
     /// Works it out. `before` is what was shown until now: edges that fell silent stay as idle.
     pub fn new(world: &World, window_s: u64, zone: Option<i32>, before: &Shown) -> Shown {
         let now = world.now();
-        let length: u64 = world.window(window_s).map(|s| s.length_ns).sum();
+        let length = world.window(window_s).fold(0u64, |sum, s| sum.saturating_add(s.length_ns));
         let seconds = (length as f64 / 1e9).max(1.0);
         let starts: Vec<BootNs> = world.window(window_s).map(|s| s.end()).collect();
         let mut edges: Vec<Edge> = Vec::new();
@@ -224,12 +224,14 @@ impl Shown {
             loss: (health.loss.total(), health.loss_total),
             ..Shown::default()
         };
+        let mut sum = HistSum::default();
         for e in &edges {
             shown.rate += e.rate;
-            shown.failures.0 += e.failures;
-            shown.failures.1 += e.tried;
-            shown.connect.merge(&e.row.shown().1.connect_us);
+            shown.failures.0 = shown.failures.0.saturating_add(e.failures);
+            shown.failures.1 = shown.failures.1.saturating_add(e.tried);
+            sum.add(&e.row.shown().1.connect_us);
         }
+        shown.connect = sum.take();
         shown.edges = edges;
         shown
     }
@@ -313,13 +315,16 @@ fn nodes(edges: &[Edge], seconds: f64) -> BTreeMap<WorkloadId, Node> {
             }
         }
     }
+    let mut sum = HistSum::default();
     for node in nodes.values_mut() {
         let serves = node.edges.iter().any(|i| edges[*i].id().server == node.id);
         for e in node.edges.clone().into_iter().map(|i| &edges[i]) {
             if (e.id().server == node.id) == serves {
                 add(node, e, seconds);
+                sum.add(&e.row.shown().1.connect_us);
             }
         }
+        node.connect = sum.take();
     }
     nodes
 }
@@ -329,7 +334,6 @@ fn add(node: &mut Node, e: &Edge, seconds: f64) {
     node.failures = (node.failures.0 + e.failures, node.failures.1 + e.tried);
     node.open += e.open;
     node.bytes += e.out + e.back;
-    node.connect.merge(&e.row.shown().1.connect_us);
     if node.trend.len() < e.row.trend.len() {
         node.trend.resize(e.row.trend.len(), 0.0);
     }

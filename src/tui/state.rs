@@ -217,7 +217,7 @@ impl State {
                 self.connections.replace(list);
             }
             Feed::Event(event) => self.connections.event(event, self.paused.is_some()),
-            Feed::Missed(n) => self.connections.missed += n,
+            Feed::Missed(n) => self.connections.missed = self.connections.missed.saturating_add(n),
         }
     }
 

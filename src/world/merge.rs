@@ -37,26 +37,46 @@ pub(super) fn merge_later(mine: &mut EdgeSlice, later: &EdgeSlice) {
     append(&mut mine.by_server, later.by_server.as_ref());
 }
 
-/// One edge in rising intervals, as one: [`merge_later`] for many, at a fraction of its cost.
-pub(super) fn merge_run(run: &[&EdgeSlice], key: EdgeKey, sum: &mut HistSum) -> EdgeSlice {
-    EdgeSlice {
-        key,
-        by_client: merge_views(run.iter().filter_map(|e| e.by_client.as_ref()), sum),
-        by_server: merge_views(run.iter().filter_map(|e| e.by_server.as_ref()), sum),
+/// Adds up one edge over rising intervals: [`merge_later`] for many, at a fraction of its cost.
+#[derive(Debug, Default)]
+pub(super) struct EdgeSum {
+    by_client: ViewSum,
+    by_server: ViewSum,
+}
+
+#[derive(Debug, Default)]
+struct ViewSum {
+    counts: Option<Counters>,
+    connect_us: HistSum,
+    srtt_us: HistSum,
+}
+
+impl EdgeSum {
+    /// The edge in the next interval.
+    pub(super) fn add(&mut self, edge: &EdgeSlice) {
+        self.by_client.add(edge.by_client.as_ref());
+        self.by_server.add(edge.by_server.as_ref());
+    }
+
+    /// The sum so far; the next one begins at nothing.
+    pub(super) fn take(&mut self, key: EdgeKey) -> EdgeSlice {
+        EdgeSlice { key, by_client: self.by_client.take(), by_server: self.by_server.take() }
     }
 }
 
-fn merge_views<'a>(views: impl Iterator<Item = &'a Counters> + Clone, sum: &mut HistSum) -> Option<Counters> {
-    let mut all: Option<Counters> = None;
-    for c in views.clone() {
-        all.get_or_insert_default().merge_later_counts(c);
+impl ViewSum {
+    fn add(&mut self, counters: Option<&Counters>) {
+        if let Some(c) = counters {
+            self.counts.get_or_insert_default().merge_later_counts(c);
+            self.connect_us.add(&c.connect_us);
+            self.srtt_us.add(&c.srtt_us);
+        }
     }
-    let all = all.as_mut()?;
-    views.clone().for_each(|c| sum.add(&c.connect_us));
-    all.connect_us = sum.take();
-    views.for_each(|c| sum.add(&c.srtt_us));
-    all.srtt_us = sum.take();
-    Some(std::mem::take(all))
+
+    fn take(&mut self) -> Option<Counters> {
+        let counts = self.counts.take()?;
+        Some(Counters { connect_us: self.connect_us.take(), srtt_us: self.srtt_us.take(), ..counts })
+    }
 }
 
 /// Nothing of this edge is open any more.

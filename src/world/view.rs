@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::merge::{close, merge_adjacent, merge_edges_beside, merge_run};
+use super::merge::{EdgeSum, close, merge_adjacent, merge_edges_beside};
 use super::names::NameTable;
 use super::rows::{EdgeId, EdgeRow, Point, WorkloadRow};
 use crate::model::{
-    AgentInstance, BootNs, Counters, EdgeKey, EdgeSlice, EntityId, HistSum, Loss, Outcome, Slice, UtcOffset,
+    AgentInstance, BootNs, Counters, EdgeKey, EdgeSlice, EntityId, Loss, Outcome, Slice, UtcOffset,
 };
 
 /// Slices of 1 s that are kept.
@@ -155,27 +155,23 @@ impl World {
         }
         let mut merged: Vec<EdgeSlice> = Vec::with_capacity(runs.len());
         let mut rows: HashMap<EdgeId, Trend> = HashMap::new();
-        let (mut sum, mut run_of_edge) = (HistSum::default(), Vec::new());
-        // A row may stand for several edges.
-        let mut by_row: HashMap<EdgeId, Vec<(usize, &EdgeSlice)>> = HashMap::new();
+        let mut sum = EdgeSum::default();
         for (key, run) in runs {
-            run_of_edge.clear();
-            run_of_edge.extend(run.iter().map(|(_, e)| *e));
-            let mut edge = merge_run(&run_of_edge, key, &mut sum);
+            // A row may stand for several edges.
+            let trend = rows.entry(self.edge_id(&key)).or_insert_with(|| Trend::new(slices.len()));
+            for (i, e) in &run {
+                sum.add(e);
+                trend.add(*i, e);
+            }
+            let mut edge = sum.take(key);
             // What the last slice does not have has nothing open any more.
             if run.last().is_none_or(|(i, _)| i + 1 != slices.len()) {
                 close(&mut edge);
             }
             merged.push(edge);
-            by_row.entry(self.edge_id(&key)).or_default().extend(run);
         }
         merged.sort_unstable_by_key(|e| e.key);
-        for (id, seconds) in by_row {
-            let mut trend = Trend::new(slices.len());
-            seconds.into_iter().for_each(|(i, e)| trend.add(i, e));
-            trend.finish(|i| slices[i].start);
-            rows.insert(id, trend);
-        }
+        rows.values_mut().for_each(|trend| trend.finish(|i| slices[i].start));
         self.group(merged, rows)
     }
 
