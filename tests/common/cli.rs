@@ -158,8 +158,8 @@ impl Served {
 
     /// A command that looks at it.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = webb(args);
-        command.args(["--server", &self.address]);
+        let mut command = webb(&["--server", &self.address]);
+        command.args(args);
         command
     }
 
