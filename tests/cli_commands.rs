@@ -268,7 +268,9 @@ fn help_completions_and_the_man_page_name_every_command() {
     for (hidden, text) in [("demo-service", &help), ("demo-reaper", &help), ("demo-shop", &man)] {
         assert!(!text.contains(hidden), "{hidden} is for webb itself");
     }
-    for (shell, mark) in [("bash", "complete -F _webb"), ("zsh", "#compdef webb"), ("fish", "complete -c webb")] {
+    for (shell, mark) in
+        [("bash", "complete -F _webb"), ("zsh", "#compdef webb"), ("fish", "complete -c webb")]
+    {
         let script = printed(&run(&mut webb(&["completions", shell])));
         assert!(script.contains(mark), "{shell}");
         assert!(COMMANDS.iter().all(|c| script.contains(c)), "{shell}");
