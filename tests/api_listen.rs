@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api_common;
+#[path = "support/pki.rs"]
+mod pki;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use api_common::{LONG, slice, store};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use pki::pki;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -117,29 +119,6 @@ async fn dropping_the_server_cuts_its_connections() {
     assert!(!path.exists());
 }
 
-/// PEM files of a CA, and of a certificate for `localhost` that it signed.
-struct Pki {
-    ca: PathBuf,
-    cert: PathBuf,
-    key: PathBuf,
-}
-
-fn pki(dir: &Path, name: &str) -> Pki {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let cert = params.signed_by(&key, &ca).unwrap();
-    let write = |what: &str, text: String| {
-        let path = dir.join(format!("{name}-{what}.pem"));
-        fs::write(&path, text).unwrap();
-        path
-    };
-    Pki { ca: write("ca", ca.pem()), cert: write("cert", cert.pem()), key: write("key", key.serialize_pem()) }
-}
-
 async fn tcp(tls: Option<TlsFiles>, insecure: bool) -> Result<(Running, Address), ListenError> {
     let address = Address::Tcp { host: "127.0.0.1".into(), port: 0 };
     let bound = Bound::bind(&Listen { address, tls, insecure }).await?;
@@ -159,8 +138,8 @@ async fn tls_right_wrong_and_mutual() {
     let dir = tempfile::tempdir().unwrap();
     let (good, bad) = (pki(dir.path(), "good"), pki(dir.path(), "bad"));
     let files = |client_ca| TlsFiles { cert: good.cert.clone(), key: good.key.clone(), client_ca };
-    let trust = |pki: &Pki| TlsOptions { ca: pki.ca.clone(), identity: None, server_name: None };
-    let shown = |pki: &Pki| Some((pki.cert.clone(), pki.key.clone()));
+    let trust = |pki: &pki::Pki| TlsOptions { ca: pki.ca.clone(), identity: None, server_name: None };
+    let shown = |pki: &pki::Pki| Some((pki.cert.clone(), pki.key.clone()));
 
     let (server, address) = tcp(Some(files(None)), false).await.unwrap();
     assert_eq!(ask(&address, Some(trust(&good))).await.as_deref(), Ok("node"));
@@ -176,7 +155,7 @@ async fn tls_right_wrong_and_mutual() {
     server.stop.send(()).unwrap();
 
     let (server, address) = tcp(Some(files(Some(good.ca.clone()))), false).await.unwrap();
-    let mutual = |pki: &Pki| TlsOptions { identity: shown(pki), ..trust(&good) };
+    let mutual = |pki: &pki::Pki| TlsOptions { identity: shown(pki), ..trust(&good) };
     assert_eq!(ask(&address, Some(mutual(&good))).await.as_deref(), Ok("node"));
     let refused = ask(&address, Some(mutual(&bad))).await.expect_err("is signed by another");
     assert!(refused.starts_with("the connection failed: "), "{refused}");

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Who talks to whom, how fast, is it failing: the network of this host or cluster, live.
@@ -53,13 +54,13 @@ pub struct Global {
 
     /// Watch only this cgroup and those below (a directory, or a path below the cgroup2 mount).
     /// May be repeated.
-    #[arg(long, global = true, value_name = "PATH", help_heading = "Scope")]
+    #[arg(long, global = true, value_name = "PATH", value_parser = NonEmptyStringValueParser::new(), help_heading = "Scope")]
     pub cgroup: Vec<String>,
     /// Watch only this systemd unit.
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Scope")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Scope")]
     pub unit: Vec<String>,
     /// Watch only this container, by name or id.
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Scope")]
+    #[arg(long, global = true, value_name = "NAME", value_parser = NonEmptyStringValueParser::new(), help_heading = "Scope")]
     pub container: Vec<String>,
     /// Watch only the cgroup of this process.
     #[arg(long, global = true, value_name = "PID", help_heading = "Scope")]

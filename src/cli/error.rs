@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// One sentence for people. What comes from outside was escaped where it came in.
+/// One sentence for people; escaped where it is printed.
 #[derive(Debug)]
 pub struct CliError(pub String);
 

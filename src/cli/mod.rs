@@ -33,7 +33,8 @@ pub fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(e) => {
-            eprintln!("webb: {e}");
+            // Also what was typed: it may have been pasted, or be the name of a file.
+            eprintln!("webb: {}", crate::model::escape(&e.to_string()));
             ExitCode::FAILURE
         }
     }

@@ -111,7 +111,10 @@ impl TlsOptions {
     fn read(&self) -> Result<ClientTlsConfig, ClientError> {
         let ca = read(&self.ca)?;
         if !ca.contains("-----BEGIN CERTIFICATE-----") {
-            return Err(ClientError::Tls(format!("{} holds no certificate in PEM form", self.ca.display())));
+            return Err(ClientError::Tls(format!(
+                "{} holds no certificate in PEM form; --tls-ca names who signs the server's",
+                self.ca.display()
+            )));
         }
         let mut tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).timeout(CONNECT);
         if let Some((cert, key)) = &self.identity {

@@ -23,7 +23,7 @@ pub enum ClientError {
         why: String,
     },
     /// A PEM file cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}; --tls-ca, --tls-cert and --tls-key name PEM files", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -71,6 +71,7 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
     let hint = match kind {
         Some(io::ErrorKind::NotFound) => "no agent serves there; start one with `webb agent`",
         Some(io::ErrorKind::ConnectionRefused) => "nothing listens there; is `webb agent` running?",
+        Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => CLOSED,
         Some(io::ErrorKind::PermissionDenied) => "the socket is another user's; try with sudo",
         // The types behind these are private to the transport.
         _ => match HINTS.iter().find(|(mark, _)| text.contains(mark)) {
@@ -78,18 +79,25 @@ pub(super) fn explain(error: &(dyn Error + 'static)) -> String {
             None => return tidy(&text),
         },
     };
-    format!("{} ({hint})", tidy(&text))
+    format!("{}; {hint}", tidy(&text))
 }
 
+/// An agent that went, something else, or TLS: its alert is not always read before the write fails.
+const CLOSED: &str = "the peer closed it; is it an agent that runs? One with TLS needs --tls-ca, and --tls-cert \
+                      with a certificate that it trusts if it asks viewers for one";
+
 /// Parts of messages of rustls and h2, and what they mean here.
-const HINTS: [(&str, &str); 7] = [
+const HINTS: [(&str, &str); 10] = [
     ("UnknownIssuer", "the server's certificate is not signed by the CA in --tls-ca"),
     ("not valid for name", "name the server as its certificate does with --tls-server-name"),
     ("CertificateRequired", "the server asks viewers for a certificate: give --tls-cert and --tls-key"),
     ("UnknownCA", "the server does not trust the certificate in --tls-cert"),
     ("InvalidContentType", "the server does not use TLS: leave out --tls-*"),
-    ("connection error detected", "the peer does not speak gRPC"),
-    ("broken pipe", "the peer closed the connection; if it uses TLS, give --tls-ca"),
+    ("failed to lookup address", "check the name, or give an address: --server HOST:PORT"),
+    ("connection error detected", "the peer does not speak gRPC; is the address an agent's?"),
+    ("broken pipe", CLOSED),
+    ("connection closed", CLOSED),
+    ("connection reset", CLOSED),
 ];
 
 /// Escaped and not too long.

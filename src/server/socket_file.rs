@@ -32,7 +32,7 @@ pub enum SocketError {
     #[error("another process holds a lock on {}: try again", .0.display())]
     Locked(PathBuf),
     /// The system said no.
-    #[error("cannot make a socket at {}: {error}", path.display())]
+    #[error("cannot make a socket at {}: {error}; choose another path with --listen unix:PATH", path.display())]
     Io {
         /// The path.
         path: PathBuf,

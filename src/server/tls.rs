@@ -21,7 +21,7 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFileError {
     /// It cannot be read.
-    #[error("cannot read {}: {error}", path.display())]
+    #[error("cannot read {}: {error}; --tls-cert, --tls-key and --tls-client-ca name PEM files", path.display())]
     Read {
         /// Which file.
         path: PathBuf,
@@ -29,7 +29,10 @@ pub enum TlsFileError {
         error: io::Error,
     },
     /// It holds something else.
-    #[error("{} holds no {what} in PEM form", path.display())]
+    #[error(
+        "{} holds no {what} in PEM form; --tls-cert, --tls-key and --tls-client-ca name PEM files",
+        path.display()
+    )]
     NoPem {
         /// Which file.
         path: PathBuf,

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of the rig")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+pub mod cli;
 pub mod look;
 pub mod net;
 pub mod puppet;
