@@ -6,6 +6,7 @@ mod node;
 mod observe;
 mod tables;
 mod ui;
+mod zone;
 
 #[cfg(all(target_os = "linux", feature = "agent"))]
 mod agent;

@@ -69,16 +69,27 @@ fn options(global: &Global) -> UiOptions {
     }
     options.ascii |= global.ascii;
     options.mouse = !global.no_mouse;
+    options.zone = super::zone::offset_s();
     options
 }
 
 /// Slices, and what became of the connection.
 async fn feed_slices(mut follow: Follow, feed: mpsc::Sender<Feed>, clients: watch::Sender<Option<Client>>) {
+    let mut told = false;
     while let Some(update) = follow.next().await {
+        // Once per connection, when the agent has had time to find out what it can see.
+        if !told && matches!(update, Update::Slice(_)) {
+            told = true;
+            let client = clients.borrow().clone();
+            if let Some(client) = client {
+                tokio::spawn(once(client, feed.clone()));
+            }
+        }
         let fed = match update {
             Update::Connecting => Feed::Connecting,
             Update::Connected(client) => {
                 clients.send_replace(Some(client));
+                told = false;
                 continue;
             }
             Update::Snapshot(s) => {
@@ -184,6 +195,11 @@ async fn events(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), Clie
         }
     }
     Ok(())
+}
+
+async fn once(client: Client, feed: mpsc::Sender<Feed>) {
+    // What breaks this breaks the stream of slices too, which says so.
+    let _ = status(client, feed).await;
 }
 
 async fn status(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::{EndId, Isns, Role};
+use crate::model::{EndId, Endpoint, Isns, Role};
 
 /// (client's, server's) initial sequence number.
 pub(super) type Pair = (u32, u32);
@@ -26,7 +26,12 @@ pub(super) fn pair(isns: Isns, role: Role) -> Option<Pair> {
 pub(super) struct Waiting {
     clients: HashMap<Pair, EndId>,
     servers: HashMap<Pair, EndId>,
+    /// Ends whose source does not tell sequence numbers, by namespace, own and peer's address.
+    addresses: HashMap<Place, (EndId, Role)>,
 }
+
+/// Where an end is: namespace, own address, peer's address.
+pub(super) type Place = (u32, Endpoint, Endpoint);
 
 impl Waiting {
     /// The other end of this one, and the role that this one has then; if there is none yet, it
@@ -53,6 +58,33 @@ impl Waiting {
             };
         }
         None
+    }
+
+    /// The other end, by addresses alone, for a source that knows nothing better: only within one
+    /// namespace, and only where one of the two roles is known.
+    pub(super) fn meet_at(
+        &mut self,
+        id: EndId,
+        (netns, local, peer): Place,
+        role: Role,
+    ) -> Option<(EndId, Role)> {
+        let found = self.addresses.get(&(netns, peer, local)).filter(|(other, _)| *other != id);
+        if let Some(&(other, others)) = found {
+            let mine = if role == Role::Unknown { others.other() } else { role };
+            if mine != Role::Unknown && mine != others {
+                self.addresses.remove(&(netns, peer, local));
+                return Some((other, mine));
+            }
+        }
+        self.addresses.insert((netns, local, peer), (id, role));
+        None
+    }
+
+    /// As [`Waiting::forget`], for an end without numbers.
+    pub(super) fn forget_at(&mut self, id: EndId, place: Place) {
+        if self.addresses.get(&place).is_some_and(|(waiting, _)| *waiting == id) {
+            self.addresses.remove(&place);
+        }
     }
 
     /// An end that waits no more, because it was joined or is gone.
@@ -101,6 +133,20 @@ mod tests {
             let (a, b) = if flip { (second, first) } else { (first, second) };
             prop_assert_eq!(w.meet(a.0, a.1, role(a.2)), None);
             prop_assert_eq!(w.meet(b.0, b.1, role(b.2)), Some((a.0, b.2)));
+        }
+
+        #[test]
+        fn by_addresses_only_opposite_roles_meet(a in 1u16.., b in 1u16.., first in 0u8..3, second in 0u8..3, other: bool) {
+            prop_assume!(a != b);
+            let at = |port| Endpoint::new([127, 0, 0, 1].into(), port);
+            let (x, y) = (Role::from_number(first), Role::from_number(second));
+            let mut w = Waiting::default();
+            prop_assert_eq!(w.meet_at(id(1), (7, at(a), at(b)), x), None);
+            let netns = if other { 8 } else { 7 };
+            let met = w.meet_at(id(2), (netns, at(b), at(a)), y);
+            let mine = if y == Role::Unknown { x.other() } else { y };
+            let meets = !other && mine != Role::Unknown && mine != x;
+            prop_assert_eq!(met, meets.then_some((id(1), mine)));
         }
 
         #[test]

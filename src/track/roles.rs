@@ -26,6 +26,18 @@ impl Track {
         }
     }
 
+    /// The role of an end whose source tells no sequence numbers, while it is taken in: without one it
+    /// could not meet its other end. Such a source reports listeners first.
+    pub(super) fn role_without_numbers(&self, end: &mut End) {
+        if end.role != Role::Unknown {
+            return;
+        }
+        if let Some((role, evidence)) = self.listed_role(end) {
+            end.role = role;
+            end.role_evidence = evidence;
+        }
+    }
+
     /// Looks ends without a role up in the set of listeners. Called when a walk is over, because it
     /// meets listeners and connections in any order.
     pub(super) fn resolve_roles(&mut self) {
@@ -49,16 +61,20 @@ impl Track {
     fn role_by_listeners(&self, key: u64) -> Option<(View, Role, RoleEvidence)> {
         let row = self.rows.get(&key)?;
         [View::Client, View::Server].into_iter().find_map(|view| {
-            let end = row.side(view).end.as_ref()?;
-            let netns = end.owner.netns;
-            if self.listeners.serves(netns, end.local) {
-                Some((view, Role::Server, RoleEvidence::InListenSet))
-            } else if self.listeners.serves_peer(netns, end.peer) {
-                Some((view, Role::Client, RoleEvidence::PeerInListenSet))
-            } else {
-                None
-            }
+            let (role, evidence) = self.listed_role(row.side(view).end.as_ref()?)?;
+            Some((view, role, evidence))
         })
+    }
+
+    fn listed_role(&self, end: &End) -> Option<(Role, RoleEvidence)> {
+        let netns = end.owner.netns;
+        if self.listeners.serves(netns, end.local) {
+            Some((Role::Server, RoleEvidence::InListenSet))
+        } else if self.listeners.serves_peer(netns, end.peer) {
+            Some((Role::Client, RoleEvidence::PeerInListenSet))
+        } else {
+            None
+        }
     }
 
     fn roleless(&self) -> Vec<u64> {

@@ -97,8 +97,9 @@ impl Track {
             for side in [row.connection.client, row.connection.server] {
                 let Some(end) = side.end else { continue };
                 self.ends.remove(&end.id);
-                if let Some(isns) = end.isns {
-                    self.waiting.forget(end.id, isns);
+                match end.isns {
+                    Some(isns) => self.waiting.forget(end.id, isns),
+                    None => self.waiting.forget_at(end.id, (end.owner.netns, end.local, end.peer)),
                 }
             }
         }

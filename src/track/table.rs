@@ -116,10 +116,19 @@ impl Track {
             self.lost += 1;
             return;
         }
-        let end = self.new_end(&f);
+        let mut end = self.new_end(&f);
+        if end.isns.is_none() {
+            self.role_without_numbers(&mut end);
+        }
         let first = if f.adopted { Step::Adopted } else { Step::Opened };
         let opened = end.opened.known().unwrap_or(f.at);
-        let joined = end.isns.and_then(|isns| self.waiting.meet(end.id, isns, end.role));
+        let joined = match end.isns {
+            Some(isns) => self.waiting.meet(end.id, isns, end.role),
+            None if end.established.0 != 0 => {
+                self.waiting.meet_at(end.id, (end.owner.netns, end.local, end.peer), end.role)
+            }
+            None => None,
+        };
         let (key, view) = match joined.and_then(|(other, role)| self.join(&end, other, role)) {
             Some(place) => place,
             None => self.insert(end, f.at),
@@ -244,7 +253,8 @@ impl Track {
         end.opened = end.opened.known().unwrap_or(f.opened);
         end.established = end.established.known().unwrap_or(f.established);
         let was_open = end.state == EndState::Established;
-        let established = f.isns.is_some() && !matches!(f.moment, Moment::Failed(_));
+        let established =
+            (f.isns.is_some() || end.established.0 != 0) && !matches!(f.moment, Moment::Failed(_));
         if established && !was_open {
             end.state = EndState::Established;
             // Of an adopted end the handshake counts when it was seen.

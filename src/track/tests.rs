@@ -268,7 +268,7 @@ proptest! {
                 queues.remove(i);
             }
             t.apply(Fact::End(f));
-            if i % 3 == 0 {
+            if i.is_multiple_of(3) {
                 t.flush();
             }
         }

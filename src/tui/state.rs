@@ -251,6 +251,11 @@ impl State {
         over || (second && counting)
     }
 
+    /// Whether the agent sees only what sock_diag shows.
+    pub fn is_limited(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.source == "sock_diag")
+    }
+
     /// Seconds without a slice on a stream that should have brought some.
     pub fn silent_s(&self) -> Option<u64> {
         let silent = self.now_ms.saturating_sub(self.heard_ms);

@@ -290,6 +290,11 @@ fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     let (text, role) = match (&line.error, line.editing, line.text.is_empty()) {
         (Some(error), _, _) => (format!("/ {}  {error}", line.text), Role::Bad),
         (None, true, _) => (format!("/ {}▏", line.text), Role::Accent),
+        // What is not seen has to be said where it is missed, not only on the Agent pane.
+        (None, false, true) if state.is_limited() => (
+            "sock_diag only: short connections and failures are not seen; sudo webb sees them".to_owned(),
+            Role::Warn,
+        ),
         (None, false, true) => ("/ type to filter".to_owned(), Role::Muted),
         (None, false, false) => (format!("/ {}  (Esc clears)", line.text), Role::Accent),
     };

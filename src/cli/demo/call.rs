@@ -18,6 +18,7 @@ use tokio_rustls::rustls::client::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::dice::Dice;
+use super::linger::linger;
 use super::serve::MAX_BODY;
 use super::topology::{Call, Connections};
 
@@ -123,6 +124,10 @@ where
 {
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     // Ends when the sender is dropped or the server closes; its error is also the sender's.
-    tokio::spawn(connection);
+    tokio::spawn(async move {
+        if let Ok(parts) = connection.without_shutdown().await {
+            linger(parts.io.into_inner()).await;
+        }
+    });
     Ok(sender)
 }

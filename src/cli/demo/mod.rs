@@ -17,6 +17,7 @@ mod cgroup;
 mod dice;
 mod handshake;
 mod hold;
+mod linger;
 mod reaper;
 mod serve;
 mod service;

@@ -12,7 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::call::Caller;
 use super::dice::Dice;
+use super::linger::linger;
 use super::topology::{Flaw, Spec};
 
 /// No request or answer body is longer.
@@ -29,8 +30,6 @@ pub const MAX_BODY: usize = 16 * 1024;
 const MAX_CONNECTIONS: usize = 64;
 /// A client that takes longer for its handshake or a request head, or idles longer, is dropped.
 const IDLE: Duration = Duration::from_secs(20);
-/// How long a client may take to close its side, too.
-const GOODBYE: Duration = Duration::from_secs(2);
 /// Pause after `accept` fails (out of descriptors), so that it cannot spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Listen backlog, connections.
@@ -190,15 +189,6 @@ impl Server {
             }
         }
         StatusCode::OK
-    }
-}
-
-/// Closes in order: a client that still says goodbye in TLS to a socket that is gone would be
-/// answered with a reset.
-async fn linger<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    if stream.shutdown().await.is_ok() {
-        // What comes is of no interest; the end of it, or an error, is what is waited for.
-        let _ = timeout(GOODBYE, tokio::io::copy(&mut stream, &mut tokio::io::sink())).await;
     }
 }
 
