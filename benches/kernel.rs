@@ -3,6 +3,7 @@
 //! `cargo bench --bench kernel -- [churn|adopt|idle|live] [--pairs N]`, as root, on a quiet machine.
 //! Everything runs in a cgroup of its own on loopback and ends by itself. Figures of a pair are
 //! compared with each other only: printed are medians, and intervals from order statistics.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
