@@ -284,8 +284,9 @@ impl Track {
             side.address = address;
         }
         row.connection.changed = f.at;
-        if let (Some((at, _)), None) = (steps[0], row.pending.established)
-            && row.connection.state != crate::model::ConnectionState::Open
+        // The other end may come late, even when this one is closed already: it is one handshake.
+        if let Some((at, _)) = steps[0]
+            && !std::mem::replace(&mut row.counted_established, true)
         {
             row.pending.established = Some(at);
             self.counts.established += 1;
@@ -343,6 +344,7 @@ impl Track {
         }
         self.counts.live = self.counts.live.saturating_sub(1);
         if let Some(row) = self.rows.get_mut(&into) {
+            row.counted_established |= gone.counted_established;
             row.put(view, end);
             row.endings[slot(view)] = gone.endings[slot(view)];
             row.settle();

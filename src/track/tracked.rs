@@ -43,6 +43,8 @@ pub(super) struct Tracked {
     pub endings: [Option<Ending>; 2],
     /// Each end, if open, was met by the running walk.
     pub met: [bool; 2],
+    /// Its handshake was counted.
+    pub counted_established: bool,
     /// Its end was counted.
     pub counted_over: bool,
 }
@@ -89,6 +91,7 @@ impl Tracked {
             published: None,
             endings: [None, None],
             met: [false, false],
+            counted_established: false,
             counted_over: false,
         };
         (tracked, view)
