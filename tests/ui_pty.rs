@@ -166,7 +166,8 @@ fn agent() -> Agent {
     let served = Served::new(&cgroup);
     // Its name is learnt a moment after it.
     served.until("an edge with a name", &["list", "workloads", "-o", "json"], |w| {
-        w.iter().any(|w| w["name"] == "traffic").then_some(())
+        // With the port, once that is known.
+        w.iter().any(|w| w["name"].as_str().is_some_and(|n| n.starts_with("traffic"))).then_some(())
     });
     Agent { served, held, _cgroup: cgroup }
 }
