@@ -1,11 +1,13 @@
 //! The one loop: every input of the UI is a branch of its `select!`. All that is ready is taken,
 //! then the screen is drawn once, at most 30 times a second, and only when something changed.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event as TermEvent, EventStream, KeyEventKind};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use ratatui::buffer::Buffer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, Sender};
@@ -46,6 +48,7 @@ struct Ui {
     hangup: Signal,
     interrupt: Signal,
     resumed: Signal,
+    resized: Signal,
     began: Instant,
     dirty: bool,
     /// The terminal belongs to another job: nothing is drawn or read.
@@ -65,6 +68,8 @@ impl Ui {
             hangup: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
             resumed: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+            // The event stream forgets a resize that comes together with a key.
+            resized: signal(SignalKind::window_change())?,
             began: Instant::now(),
             dirty: true,
             away: false,
@@ -87,6 +92,7 @@ impl Ui {
                 _ = self.hangup.recv() => return Ok(()),
                 _ = self.interrupt.recv() => return Ok(()),
                 _ = self.resumed.recv() => self.come_back(screen)?,
+                _ = self.resized.recv(), if !self.away => self.resize(screen)?,
                 event = self.keys.next(), if !self.away => match event {
                     Some(event) => self.term_event(event?, screen)?,
                     None => return Ok(()),
@@ -100,7 +106,7 @@ impl Ui {
                 }
                 () = sleep_until(drawn + FRAME), if self.dirty && !self.away => {}
             }
-            self.drain(screen)?;
+            self.drain(screen).await?;
             self.ask();
             if std::mem::take(&mut self.state.suspend) {
                 self.suspend(screen).await?;
@@ -110,10 +116,15 @@ impl Ui {
     }
 
     /// Takes everything that is ready already.
-    fn drain(&mut self, screen: &mut Screen) -> Result<(), UiError> {
+    async fn drain(&mut self, screen: &mut Screen) -> Result<(), UiError> {
         for _ in 0..BURST {
-            let event = if self.away { None } else { self.keys.next().now_or_never() };
-            if let Some(event) = event {
+            // With the waker of this task: the stream wakes only the one that asked first.
+            let ready = if self.away {
+                Poll::Pending
+            } else {
+                poll_fn(|cx| Poll::Ready(self.keys.poll_next_unpin(cx))).await
+            };
+            if let Poll::Ready(event) = ready {
                 match event {
                     Some(event) => self.term_event(event?, screen)?,
                     None => self.state.quit = true,
@@ -137,10 +148,7 @@ impl Ui {
             TermEvent::Key(key) if key.kind != KeyEventKind::Release => self.state.key(&key),
             TermEvent::Mouse(mouse) => self.state.mouse(&mouse),
             TermEvent::Paste(text) => self.state.paste(&text),
-            TermEvent::Resize(..) => {
-                self.state.size = screen.size()?;
-                screen.redraw_all()?;
-            }
+            // A resize is heard of as a signal.
             _ => return Ok(()),
         }
         self.dirty = true;
@@ -148,6 +156,12 @@ impl Ui {
             screen.copy(&text)?;
         }
         Ok(())
+    }
+
+    fn resize(&mut self, screen: &mut Screen) -> io::Result<()> {
+        self.state.size = screen.size()?;
+        self.dirty = true;
+        screen.redraw_all()
     }
 
     fn message(&mut self, message: Option<Feed>) {

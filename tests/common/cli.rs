@@ -7,17 +7,17 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Cgroup, until_for};
+use super::Cgroup;
 
 /// The program.
 pub const WEBB: &str = env!("CARGO_BIN_EXE_webb");
 /// No command takes nearly as long; one that does hangs.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(20);
 
 /// A command that no variable of this environment changes.
 pub fn webb(args: &[&str]) -> Command {
@@ -178,7 +178,14 @@ impl Served {
 
     /// Looks again and again until what it sees is so.
     pub fn until<T>(&self, what: &str, args: &[&str], mut look: impl FnMut(Vec<Value>) -> Option<T>) -> T {
-        until_for(LONG, what, || look(self.objects(args)))
+        let deadline = Instant::now() + LONG;
+        loop {
+            if let Some(found) = look(self.objects(args)) {
+                return found;
+            }
+            let all = || self.ask(&["list", "connections", "--all"]) + &self.ask(&["status"]);
+            assert!(Instant::now() < deadline, "waited for: {what}\n{}", all());
+        }
     }
 
     /// SIGTERM, and its end.

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod look;
 pub mod net;
+pub mod pty;
 pub mod puppet;
 
 use std::io::{BufRead, BufReader, Write};
