@@ -114,7 +114,8 @@ impl Map {
                 self.route(&graph, room.0);
             }
             // What is left goes above and below; boxes do not move later.
-            let left = room.1.saturating_sub(self.height);
+            let second = !self.folded.is_empty() || self.widths.total() > room.0;
+            let left = body.height.saturating_sub(1 + u16::from(second)).saturating_sub(self.height);
             if left > 0 {
                 self.places.lower((left / 3).max(1));
                 self.route(&graph, room.0);
