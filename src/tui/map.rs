@@ -134,7 +134,9 @@ impl Map {
         let below = area.height.saturating_sub(1);
         // A second line under the map says what was folded and where there is more.
         let second = !self.folded.is_empty() || self.widths.total() > area.width || self.height > below;
-        self.view = (area.width, below.saturating_sub(u16::from(second)));
+        let view = (area.width, below.saturating_sub(u16::from(second)));
+        // What was in view stays there when a detail opens beside it.
+        self.reveal |= std::mem::replace(&mut self.view, view) != view;
         self.keep_in_view(shown);
     }
 
