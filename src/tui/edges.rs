@@ -178,7 +178,8 @@ impl Edges {
             None => self.scroll.min(last),
         };
         self.selected = self.visible.get(next).cloned();
-        self.scroll = self.scroll.clamp((next + 1).saturating_sub(self.rows), next);
+        // Keys may come before the first drawing: there is no height yet.
+        self.scroll = self.scroll.clamp((next + 1).saturating_sub(self.rows.max(1)), next);
     }
 
     /// Moves the view.

@@ -216,6 +216,18 @@ fn the_selection_follows_the_edge() {
 }
 
 #[test]
+fn keys_may_come_faster_than_frames() {
+    for first in ['1', '2', '3', '4'] {
+        let mut state = fed(&mut Shop::demo(), 45);
+        let keys = [KeyCode::Char(first), KeyCode::Down, KeyCode::PageDown, KeyCode::Enter, KeyCode::Up];
+        for code in keys {
+            state.key(&KeyEvent::new(code, KeyModifiers::NONE));
+        }
+        assert!(!text(&mut state, 80, 24).is_empty());
+    }
+}
+
+#[test]
 fn sorting_by_a_column_and_around() {
     let mut state = fed(&mut Shop::demo(), 45);
     press(&mut state, "2");
