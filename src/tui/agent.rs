@@ -12,12 +12,15 @@
 use ratatui::layout::Rect;
 
 use super::figures;
-use super::pen::Pen;
+use super::pen::{Pen, clean, columns, fit};
 use super::state::State;
 use super::theme::Role;
 use crate::model::{EndCounts, HookState, Status};
 
 type Line = Vec<(String, Role)>;
+
+/// Columns of what a hook is for.
+const DATUM: u16 = 28;
 
 /// Draws the view.
 pub fn draw(state: &State, pen: &mut Pen<'_>) {
@@ -80,19 +83,24 @@ fn title(text: &str) -> Line {
 
 fn hooks(status: &Status) -> Vec<Line> {
     let mut lines = vec![title("Hooks")];
-    let wide = status.hooks.iter().map(|h| h.datum.chars().count()).max().unwrap_or(0).min(28);
+    let wide = status.hooks.iter().map(|h| columns(&clean(&h.datum))).max().unwrap_or(0).min(DATUM);
+    let datum = |text: &str| {
+        let text = clean(text);
+        let text = fit(&text, wide);
+        format!("{text}{}", " ".repeat((wide - columns(&text)).into()))
+    };
     for hook in &status.hooks {
         match &hook.state {
             HookState::On => lines.push(vec![
                 ("● ".into(), Role::Ok),
-                (format!("{:<wide$}", hook.datum), Role::Text),
+                (datum(&hook.datum), Role::Text),
                 (format!("  {}", hook.hook), Role::Muted),
             ]),
             HookState::Off(why) => {
                 let role = if hook.essential { Role::Bad } else { Role::Warn };
                 lines.push(vec![
                     ("○ ".into(), role),
-                    (format!("{:<wide$}", hook.datum), Role::Text),
+                    (datum(&hook.datum), Role::Text),
                     (format!("  off: {why}"), role),
                 ]);
                 let mut note = |label: &str, text: &str| {
@@ -152,7 +160,8 @@ fn facts(status: &Status) -> Vec<Line> {
     }
     lines.push(Vec::new());
     lines.push(title("Ends, counted in the kernel"));
-    lines.push(vec![("               client    server   unknown".into(), Role::Muted)]);
+    let titles = format!("  {:<11}{:>10}{:>10}{:>10}", "", "client", "server", "unknown");
+    lines.push(vec![(titles, Role::Muted)]);
     let rows = |e: &EndCounts| [e.opened, e.established, e.failed, e.closed, e.adopted];
     let e = &status.ends;
     let columns = [rows(&e.client), rows(&e.server), rows(&e.unknown)];

@@ -23,6 +23,11 @@ use crate::world::{Filter, NameTable, Subject};
 /// Rows that are kept: beyond it the oldest that are over go first.
 pub const KEPT: usize = 2_000;
 
+/// Columns from which processes are shown: one with its number.
+const PROCESS_MIN: u16 = 16;
+/// Columns for both processes; what is left beyond it goes to the names.
+const PROCESS: u16 = 44;
+
 /// State of the view.
 #[derive(Debug, Default)]
 pub struct Connections {
@@ -87,6 +92,12 @@ impl Connections {
     /// A connection that is kept.
     pub fn get(&self, id: ConnectionId) -> Option<&Arc<Connection>> {
         self.rows.get(&id)
+    }
+
+    /// The path of a cgroup, when a connection that is kept knows it.
+    pub fn cgroup_path(&self, id: u64) -> Option<Arc<str>> {
+        let owners = self.rows.values().flat_map(|c| [&c.client.end, &c.server.end]).flatten();
+        owners.filter(|end| end.owner.cgroup == id).find_map(|end| end.owner.cgroup_path.clone())
     }
 
     /// Takes over filter and height.
@@ -179,9 +190,17 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     }
     let names = state.world.names();
     let width = pen.area.width;
-    // Title, width, right-aligned, narrowest screen that has it.
-    let wide = width.saturating_sub(124) / 3;
+    // What fixed columns leave goes to processes where it is enough for them, else to the names.
+    let fixed = [(72, 72), (84, 81), (94, 90), (103, 99)];
+    let used = fixed.into_iter().rev().find(|f| width >= f.0).map_or(63, |f| f.1);
+    let left = width.saturating_sub(used + 1);
+    let (processes, wide) = if width >= 103 && left >= PROCESS_MIN {
+        (0, left.saturating_sub(PROCESS) / 2)
+    } else {
+        (u16::MAX, left / 2)
+    };
     let (name, server) = (13 + wide.min(12), 17 + wide.min(12));
+    // Title, width, right-aligned, narrowest screen that has it.
     let columns: [(&str, u16, bool, u16); 9] = [
         ("TIME", 9, false, 0),
         ("CLIENT", name, false, 0),
@@ -191,7 +210,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         ("RTT", 8, true, 84),
         ("OUT", 8, true, 94),
         ("IN", 8, true, 103),
-        ("PROCESS", u16::MAX, false, 116),
+        ("PROCESS", u16::MAX, false, processes),
     ];
     let mut x = 1;
     for (title, w, right, from) in columns {
@@ -215,7 +234,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let time = format!("{arrow}{}", state.shown.clock.time(c.opened()));
         let calm = if c.state.is_over() { Role::Muted } else { Role::Text };
         let cells: [(String, Role); 9] = [
-            (time.replace('≤', "<"), Role::Muted),
+            (time.replace('≤', "<"), calm),
             (
                 names.workload(c.client.entity).id.name.to_string(),
                 if c.state.is_over() { calm } else { Role::Strong },
@@ -226,7 +245,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
             (micros(end.and_then(|(_, e)| e.seen.srtt_us).map(u64::from)), calm),
             (figures::bytes(out as f64), calm),
             (figures::bytes(back as f64), calm),
-            (owners.join(" → "), Role::Muted),
+            (owners.join(" → "), calm),
         ];
         let mut x = 1;
         for ((_, w, right, from), (text, role)) in columns.into_iter().zip(cells) {

@@ -16,8 +16,10 @@
 
 use std::borrow::Cow;
 
+use unicode_width::UnicodeWidthChar;
+
 use super::figures;
-use super::pen::{Pen, groups, spark};
+use super::pen::{Pen, clean, columns, groups, spark};
 use super::shown::{Edge, Node, Trouble, trouble_first};
 use super::state::{Detail, State};
 use super::theme::Role;
@@ -45,6 +47,7 @@ pub fn draw(state: &State, what: &Detail, pen: &mut Pen<'_>) {
         },
     };
     let height = usize::from(pen.area.height);
+    let lines = wrapped(lines, width, height);
     let end = lines.len().saturating_sub(height);
     let scroll = usize::from(state.detail_scroll).min(end);
     for (y, line) in lines.into_iter().skip(scroll).take(height).enumerate() {
@@ -53,6 +56,53 @@ pub fn draw(state: &State, what: &Detail, pen: &mut Pen<'_>) {
     if scroll < end && height > 1 {
         pen.right(0, pen.area.height - 1, pen.area.width, " ▼ more ", Role::Muted);
     }
+}
+
+/// Lines that are too wide go on in the next row, as long as there are rows that nothing else needs.
+fn wrapped(lines: Vec<Line>, width: u16, rows: usize) -> Vec<Line> {
+    let mut spare = rows.saturating_sub(lines.len());
+    let mut out = Vec::with_capacity(lines.len());
+    for line in lines {
+        let wide = |line: &Line| line.iter().map(|(t, _)| columns(&clean(t))).sum::<u16>();
+        let mut line = line;
+        while spare > 0 && wide(&line) > width {
+            let Some((head, tail)) = split(&line, width) else { break };
+            out.push(head);
+            line = tail;
+            spare -= 1;
+        }
+        out.push(line);
+    }
+    out
+}
+
+/// A line in two, at the last space that the width allows; the second is indented as texts are.
+fn split(line: &Line, width: u16) -> Option<(Line, Line)> {
+    const INDENT: u16 = 13;
+    let all: Vec<(char, Role)> =
+        line.iter().flat_map(|(t, r)| clean(t).chars().map(|c| (c, *r)).collect::<Vec<_>>()).collect();
+    let mut used = 0;
+    let fits = all
+        .iter()
+        .take_while(|(c, _)| {
+            used += c.width().unwrap_or(0) as u16;
+            used <= width
+        })
+        .count();
+    let space = all[..fits].iter().rposition(|(c, _)| *c == ' ').filter(|i| *i > usize::from(INDENT));
+    let (at, next) = space.map_or((fits, fits), |i| (i, i + 1));
+    if width < 2 * INDENT || next >= all.len() {
+        return None;
+    }
+    let pieces = |chars: &[(char, Role)]| -> Line {
+        chars
+            .chunk_by(|a, b| a.1 == b.1)
+            .map(|c| (c.iter().map(|c| c.0).collect::<String>().into(), c[0].1))
+            .collect()
+    };
+    let mut tail = vec![muted(" ".repeat(INDENT.into()))];
+    tail.extend(pieces(&all[next..]));
+    Some((pieces(&all[..at]), tail))
 }
 
 fn gone(why: &'static str) -> Vec<Line> {
@@ -177,11 +227,12 @@ fn both_views(e: &Edge, lines: &mut Vec<Line>) {
         muted(format!("{:>14}{:>14}", "the client", "the server")),
     ]);
     let mut row = |label: &str, of: &dyn Fn(&Counters) -> String, role: Role| {
-        let cell = |c: Option<&Counters>| c.map_or_else(|| "not seen".to_owned(), of);
-        lines.push(vec![
-            muted(format!("{label:<17}")),
-            (format!("{:>10}{:>14}", cell(client), cell(server)).into(), role),
-        ]);
+        let cell = |c: Option<&Counters>, width: usize| {
+            let text = c.map_or_else(|| "not seen".to_owned(), of);
+            let role = if text == "0" && role == Role::Warn { Role::Muted } else { role };
+            (format!("{text:>width$}").into(), role)
+        };
+        lines.push(vec![muted(format!("{label:<17}")), cell(client, 10), cell(server, 14)]);
     };
     row("opened", &|c| figures::count(c.opened), Role::Text);
     row("established", &|c| figures::count(c.established), Role::Text);
@@ -279,7 +330,10 @@ fn entities(state: &State, ids: &[EntityId], most: usize, lines: &mut Vec<Line>)
     let names = state.world.names();
     for id in ids.iter().take(most) {
         let what = match names.entity(*id) {
-            Some(EntityKind::Program { comm, cgroup, .. }) => format!("program {comm} in cgroup {cgroup}"),
+            Some(EntityKind::Program { comm, cgroup, .. }) => match state.connections.cgroup_path(*cgroup) {
+                Some(path) => format!("program {comm} in {path}"),
+                None => format!("program {comm} in cgroup id {cgroup}"),
+            },
             Some(EntityKind::Process { comm, key, .. }) => format!("process {comm}[{}]", key.pid),
             Some(EntityKind::Far { addr }) => format!("address {addr}, not on this host or out of scope"),
             Some(EntityKind::OtherFar { .. }) => "addresses beyond the limit, folded".to_owned(),

@@ -19,13 +19,17 @@ use super::shown::{Edge, Shown, Trouble, trouble_first};
 use super::state::State;
 use super::theme::Role;
 use super::view::{Hit, Hits};
-use crate::model::Transport;
+use crate::model::{Outcome, Transport};
 use crate::world::{EdgeId, Filter};
 
 /// After so many quiet milliseconds rows may be sorted again.
 const QUIET_MS: u64 = 5_000;
 /// Columns that the trend, with the reason of failures, needs at least.
 const TREND_MIN: u16 = 16;
+/// Columns of the longest reason of a failure, and of the longest short form.
+const REASON: u16 = 17;
+/// See [`REASON`].
+const REASON_SHORT: u16 = 11;
 
 /// A column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -241,6 +245,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     }
     pen.text(x, 0, "TREND", Role::Muted);
     let trend_at = x;
+    let seconds = shown.edges.iter().map(|e| e.row.trend.len()).max().unwrap_or(0);
     for (row, id) in edges.visible.iter().skip(edges.scroll).take(edges.rows).enumerate() {
         let y = row as u16 + 1;
         let Some(e) = shown.edge(id) else { continue };
@@ -251,7 +256,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
             pen.cell(x, y, w, &text, role, c.right);
             x += w + 1;
         }
-        trend(pen, trend_at, y, shown, e);
+        trend(pen, trend_at, y, (shown, seconds), e);
         let line = Rect { x: 0, y, width: pen.area.width, height: 1 };
         if edges.selected.as_ref() == Some(id) {
             pen.restyle(line, Role::Selected);
@@ -294,32 +299,46 @@ fn cell(column: Column, e: &Edge) -> (String, Role) {
     }
 }
 
-/// The course over the window, × where something failed, and why.
-fn trend(pen: &mut Pen<'_>, x: u16, y: u16, shown: &Shown, e: &Edge) {
-    let room = pen.area.width.saturating_sub(x + 1);
-    let why = match (e.worst(), e.is_idle(), e.active) {
-        (Some((outcome, _)), _, _) => format!(" {outcome}"),
-        (None, true, Some(at)) => format!(" idle {}", figures::age(shown.now.since(at))),
-        (None, true, None) => " idle".to_owned(),
-        _ => String::new(),
-    };
-    if room < 12 && !why.is_empty() {
-        pen.put(x, y, room, why.trim_start(), reason_role(e));
-        return;
+/// Columns of the course and of the reason after it: the same in all rows.
+fn trend_widths(room: u16) -> (u16, u16) {
+    let reason = if room >= REASON + 1 + TREND_MIN { REASON } else { REASON_SHORT };
+    (room.saturating_sub(reason + 1).min(24), reason)
+}
+
+/// A failure in as many columns as there are.
+fn reason(outcome: Outcome, width: u16) -> &'static str {
+    match outcome {
+        o if columns(o.as_str()) <= width => o.as_str(),
+        Outcome::ResetByClient => "reset c",
+        Outcome::ResetByServer => "reset s",
+        Outcome::AbortedByClient => "abort c",
+        Outcome::AbortedByServer => "abort s",
+        o => o.as_str(),
     }
-    let bars = if why.is_empty() {
-        room.min(24)
-    } else {
-        room.saturating_sub(18).clamp(TREND_MIN.min(room) / 2, 24)
+}
+
+/// The course over the window, × where something failed, and why. All rows have the same cells of
+/// the same seconds (`seconds` in all), the last one is now.
+fn trend(pen: &mut Pen<'_>, x: u16, y: u16, (shown, seconds): (&Shown, usize), e: &Edge) {
+    let room = pen.area.width.saturating_sub(x + 1);
+    let (bars, words) = trend_widths(room);
+    let why = match (e.worst(), e.is_idle(), e.active) {
+        (Some((outcome, _)), _, _) => reason(outcome, words).to_owned(),
+        (None, true, Some(at)) => format!("idle {}", figures::age(shown.now.since(at))),
+        (None, true, None) => "idle".to_owned(),
+        _ => String::new(),
     };
     let values: Vec<f64> = course(e);
     let top = values.iter().copied().fold(0.0, f64::max);
-    let parts = groups(e.row.trend.len(), bars.into());
+    let parts = groups(seconds, bars.into());
     let pad = bars - parts.len() as u16;
+    // A row that knows less of the past than others has nothing there.
+    let missing = seconds.saturating_sub(values.len());
     for (i, part) in parts.into_iter().enumerate() {
-        let failing = e.row.trend[part.clone()].iter().any(|p| p.failures > 0);
+        let known = part.start.saturating_sub(missing)..part.end.saturating_sub(missing);
+        let failing = e.row.trend[known.clone()].iter().any(|p| p.failures > 0);
         let n = part.len().max(1) as f64;
-        let mean = values[part].iter().sum::<f64>() / n;
+        let mean = values[known].iter().sum::<f64>() / n;
         let (glyph, role) = if failing {
             ('×', if e.trouble == Trouble::Failing { Role::Bad } else { Role::Warn })
         } else if mean <= 0.0 {
@@ -329,7 +348,7 @@ fn trend(pen: &mut Pen<'_>, x: u16, y: u16, shown: &Shown, e: &Edge) {
         };
         pen.text(x + pad + i as u16, y, glyph.encode_utf8(&mut [0; 4]), role);
     }
-    pen.put(x + bars, y, room - bars.min(room), &why, reason_role(e));
+    pen.put(x + bars + 1, y, room.saturating_sub(bars + 1), &why, reason_role(e));
 }
 
 fn reason_role(e: &Edge) -> Role {

@@ -76,12 +76,17 @@ pub struct Map {
     scroll: (u16, u16),
     view: (u16, u16),
     reveal: bool,
+    /// Whether the person chose what is in view.
+    moved: bool,
+    /// The failing edge that was brought into view by itself.
+    shown_worst: Option<EdgeId>,
 }
 
 impl Map {
     /// Forgets all places: everything is arranged anew.
     pub fn forget(&mut self) {
         self.arranged_for = None;
+        self.moved = false;
     }
 
     /// Takes over what is shown. `body` is the room that boxes are arranged for, `area` the part of
@@ -97,18 +102,28 @@ impl Map {
                 .iter()
                 .map(|&(a, b)| pair(shown, filter, &graph.nodes[a], &graph.nodes[b]).rate)
                 .collect();
-            self.places = Places::arrange(&graph, &weights, room.1, 3);
+            // One row stays free under the tab line.
+            let rows = room.1.saturating_sub(1);
+            self.places = Places::arrange(&graph, &weights, rows, 3);
             self.widths = Widths::default();
             self.route(&graph, room.0);
             if self.widths.node < inside::THREE {
                 // Narrow boxes have nothing for a third row.
-                self.places = Places::arrange(&graph, &weights, room.1, 2);
+                self.places = Places::arrange(&graph, &weights, rows, 2);
                 self.widths = Widths::default();
+                self.route(&graph, room.0);
+            }
+            // What is left goes above and below; boxes do not move later.
+            let second = !self.folded.is_empty() || self.widths.total() > room.0;
+            let left = body.height.saturating_sub(1 + u16::from(second)).saturating_sub(self.height);
+            if left > 0 {
+                self.places.lower((left / 3).max(1));
                 self.route(&graph, room.0);
             }
             self.arranged_for = (!graph.nodes.is_empty()).then_some(room);
             self.scroll = (0, 0);
             self.reveal = true;
+            self.shown_worst = None;
         } else if changed {
             self.places.extend(&graph);
             self.route(&graph, room.0);
@@ -116,7 +131,12 @@ impl Map {
         self.graph = graph;
         let (nodes, edges) = (&self.graph.nodes, &self.graph.edges);
         self.pairs = edges.iter().map(|&(a, b)| pair(shown, filter, &nodes[a], &nodes[b])).collect();
-        self.view = (area.width, area.height.saturating_sub(1 + u16::from(!self.folded.is_empty())));
+        let below = area.height.saturating_sub(1);
+        // A second line under the map says what was folded and where there is more.
+        let second = !self.folded.is_empty() || self.widths.total() > area.width || self.height > below;
+        let view = (area.width, below.saturating_sub(u16::from(second)));
+        // What was in view stays there when a detail opens beside it.
+        self.reveal |= std::mem::replace(&mut self.view, view) != view;
         self.keep_in_view(shown);
     }
 
@@ -145,19 +165,20 @@ impl Map {
 
     fn keep_in_view(&mut self, shown: &Shown) {
         let (w, h) = self.view;
+        self.look_at_trouble(shown);
         if std::mem::take(&mut self.reveal) {
+            let ends = |id: &EdgeId| {
+                let ends = (self.rect(&id.client), self.rect(&id.server));
+                match ends {
+                    (Some(a), Some(b)) if a.union(b).width <= w && a.union(b).height <= h => Some(a.union(b)),
+                    (a, b) => b.or(a),
+                }
+            };
             let target = match &self.selected {
                 Some(Selected::Node(id)) => self.rect(id),
-                Some(Selected::Edge(id)) => {
-                    let ends = (self.rect(&id.client), self.rect(&id.server));
-                    match ends {
-                        (Some(a), Some(b)) if a.union(b).width <= w && a.union(b).height <= h => {
-                            Some(a.union(b))
-                        }
-                        (a, b) => b.or(a),
-                    }
-                }
-                None => None,
+                Some(Selected::Edge(id)) => ends(id),
+                None if self.moved => None,
+                None => self.shown_worst.as_ref().and_then(ends),
             };
             if let Some(r) = target {
                 // One column and row of surroundings.
@@ -182,8 +203,21 @@ impl Map {
         }
     }
 
+    /// Until the person moves, what fails is brought into view; another failure does not take its
+    /// place as long as it fails.
+    fn look_at_trouble(&mut self, shown: &Shown) {
+        let fails = |e: &&Edge| e.trouble == Trouble::Failing;
+        let old = self.shown_worst.as_ref().and_then(|id| shown.edge(id)).filter(fails);
+        if self.moved || self.selected.is_some() || old.is_some() {
+            return;
+        }
+        self.shown_worst = self.worst(shown).filter(fails).map(|e| e.id().clone());
+        self.reveal |= self.shown_worst.is_some();
+    }
+
     /// Moves the view.
     pub fn scroll_by(&mut self, dx: isize, dy: isize) {
+        self.moved = true;
         let add = |v: u16, by: isize, max: u16| (v as isize).saturating_add(by).clamp(0, max as isize) as u16;
         self.scroll.0 = add(self.scroll.0, dx, self.widths.total().saturating_sub(self.view.0));
         self.scroll.1 = add(self.scroll.1, dy, self.height.saturating_sub(self.view.1));
@@ -256,13 +290,13 @@ impl Map {
     /// Selects a box.
     pub fn select_node(&mut self, id: WorkloadId) {
         self.selected = Some(Selected::Node(id));
-        self.reveal = true;
+        (self.reveal, self.moved) = (true, true);
     }
 
     /// Selects a line.
     pub fn select_edge(&mut self, id: EdgeId) {
         self.selected = Some(Selected::Edge(id));
-        self.reveal = true;
+        (self.reveal, self.moved) = (true, true);
     }
 
     /// The selected line.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::theme::{Role, Theme};
@@ -81,11 +81,11 @@ impl<'a> Pen<'a> {
         x
     }
 
-    /// Lays a role over what is written already.
+    /// Lays a role over what is written already, which keeps its colour.
     pub fn restyle(&mut self, area: Rect, role: Role) {
         let area =
             Rect { x: self.area.x.saturating_add(area.x), y: self.area.y.saturating_add(area.y), ..area };
-        let style = Style::reset().patch(self.theme.style(role));
+        let style = self.theme.style(role).remove_modifier(Modifier::DIM);
         self.buf.set_style(area.intersection(self.area), style);
     }
 

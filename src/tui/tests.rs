@@ -127,6 +127,39 @@ fn the_map_shows_what_is_wrong_where_and_since_when() {
 }
 
 #[test]
+fn on_a_small_screen_what_fails_comes_into_view_until_the_person_moves() {
+    for (width, height) in [(60, 20), (70, 24), (80, 24)] {
+        let mut state = fed(&mut Shop::demo(), 45);
+        let screen = text(&mut state, width, height);
+        assert!(screen.contains("┌ stock ") && screen.contains("× api → stock"), "{screen}");
+        assert!(screen.contains("? help") && screen.contains("q quit"), "{screen}");
+    }
+    let mut state = fed(&mut Shop::demo(), 45);
+    let first = text(&mut state, 60, 20);
+    state.map.scroll_by(100, 100);
+    let moved = text(&mut state, 60, 20);
+    assert_ne!(first, moved);
+    state.show();
+    assert_eq!(text(&mut state, 60, 20), moved);
+}
+
+#[test]
+fn all_rows_have_the_same_seconds_and_reasons_stand_in_one_column() {
+    let mut shop = Shop::demo();
+    let mut state = fed(&mut shop, 45);
+    press(&mut state, "2");
+    for (width, reset) in [(80, "reset s"), (200, "reset-by-server")] {
+        let buf = draw(&mut state, width, 30);
+        let at = find(&buf, reset).unwrap().0;
+        assert_eq!(find(&buf, "refused").unwrap().0, at);
+        let trend = find(&buf, "TREND").unwrap().0;
+        for y in 3..13 {
+            assert!((trend..at - 1).all(|x| buf[(x, y)].symbol() != " "), "{}", lines(&buf)[usize::from(y)]);
+        }
+    }
+}
+
+#[test]
 fn the_header_says_scope_window_rate_loss_and_life() {
     let mut state = fed(&mut Shop::demo(), 45);
     let wide = lines(&draw(&mut state, 140, 30))[0].clone();
@@ -183,6 +216,18 @@ fn the_selection_follows_the_edge() {
 }
 
 #[test]
+fn keys_may_come_faster_than_frames() {
+    for first in ['1', '2', '3', '4'] {
+        let mut state = fed(&mut Shop::demo(), 45);
+        let keys = [KeyCode::Char(first), KeyCode::Down, KeyCode::PageDown, KeyCode::Enter, KeyCode::Up];
+        for code in keys {
+            state.key(&KeyEvent::new(code, KeyModifiers::NONE));
+        }
+        assert!(!text(&mut state, 80, 24).is_empty());
+    }
+}
+
+#[test]
 fn sorting_by_a_column_and_around() {
     let mut state = fed(&mut Shop::demo(), 45);
     press(&mut state, "2");
@@ -233,9 +278,10 @@ fn details_open_beside_or_over() {
     press(&mut state, "→e\n");
     assert!(matches!(state.detail, Some(Detail::Edge(_))));
     let wide = text(&mut state, 120, 40);
-    assert!(wide.contains("As seen by") && wide.contains("┌ web "), "{wide}");
+    // The part of the map that is left shows both ends of the edge.
+    assert!(wide.contains("As seen by") && wide.contains("┌ api ") && wide.contains("┌ stock "), "{wide}");
     let narrow = text(&mut state, 100, 40);
-    assert!(narrow.contains("Evidence") && !narrow.contains("┌ web "), "{narrow}");
+    assert!(narrow.contains("Evidence") && !narrow.contains("┌ api "), "{narrow}");
     press(&mut state, "\x1b");
     assert_eq!(state.detail, None);
     press(&mut state, "3↑\n");

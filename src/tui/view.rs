@@ -322,21 +322,26 @@ fn key_line(state: &State, pen: &mut Pen<'_>) {
         pen.put(1, y, width - 2, text, Role::Muted);
         return;
     }
-    let mut x = 1;
     let shown = keys::key_table()
         .iter()
         .filter(|k| !k.hint.is_empty() && (k.panes.is_empty() || k.panes.contains(&state.pane)));
-    for key in shown {
-        let name = key.keys.split(' ').next().unwrap_or_default();
-        let hint = match key.action {
-            keys::Action::Window => format!("window {}", figures::age(state.window_s * 1_000_000_000)),
-            keys::Action::Pause if state.paused.is_some() => "go on".to_owned(),
-            _ => key.hint.to_owned(),
-        };
-        let w = columns(name) + 1 + columns(&hint);
-        if x + w + 1 > width {
-            break;
-        }
+    let mut words: Vec<(&str, String)> = shown
+        .map(|key| {
+            let hint = match key.action {
+                keys::Action::Window => format!("window {}", figures::age(state.window_s * 1_000_000_000)),
+                keys::Action::Pause if state.paused.is_some() => "go on".to_owned(),
+                _ => key.hint.to_owned(),
+            };
+            (key.keys.split(' ').next().unwrap_or_default(), hint)
+        })
+        .collect();
+    // The first and the last, help and quit, always stay.
+    let all = |words: &[(&str, String)]| words.iter().map(|w| columns(w.0) + columns(&w.1) + 3).sum::<u16>();
+    while words.len() > 2 && all(&words) > width {
+        words.remove(words.len() - 2);
+    }
+    let mut x = 1;
+    for (name, hint) in words {
         x = pen.text(x, y, name, Role::Strong);
         x = pen.text(x + 1, y, &hint, Role::Muted) + 2;
     }

@@ -58,9 +58,11 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         }
         let Some((x, y, width)) = route.label else { continue };
         let Some((lx, ly)) = on(x, y) else { continue };
-        let (text, role) = label(pair, shown, width.saturating_sub(1));
-        if !text.is_empty() && ly < area.height {
-            let used = columns(&text).min(width.saturating_sub(1));
+        let room = width.saturating_sub(1);
+        let (text, role) = label(pair, shown, room);
+        let used = columns(&text);
+        // What does not fit is left out: a line without a label is not broken.
+        if used > 0 && used <= room && ly < area.height {
             p.put(lx + (width - 1 - used), ly, used, &text, role);
         }
     }
@@ -163,7 +165,8 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
             (Some(why.to_owned()), failed as f64 / shown.seconds.max(1) as f64, Role::Bad)
         }
         Trouble::Some => (Some(format!("×{}", figures::share(failed, tried))), pair.rate, Role::Warn),
-        Trouble::None if pair.idle && pair.open == 0 => return (" idle ".into(), Role::Muted),
+        // The line is dashed, and its box says since when.
+        Trouble::None if pair.idle && pair.open == 0 => return (String::new(), Role::Muted),
         Trouble::None => {
             let p99 = first.and_then(|e| e.connect).map(|c| format!("p99 {}", figures::micros(c.1)));
             (p99, pair.rate, Role::Text)
@@ -177,7 +180,10 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
     };
     let mut texts = Vec::with_capacity(7);
     if let Some(long) = long {
-        texts.extend([format!(" {rate} {long} "), format!(" {short} {long} ")]);
+        texts.push(format!(" {rate} {long} "));
+        if !short.is_empty() {
+            texts.push(format!(" {short} {long} "));
+        }
         if pair.trouble == Trouble::Some {
             // Never by colour alone.
             texts.extend([format!(" {long} "), long]);

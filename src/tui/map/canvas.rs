@@ -92,7 +92,13 @@ impl Canvas {
             return;
         };
         if old.net == line.net || join {
-            *old = Line { arms: old.arms | line.arms, ..line };
+            let arms = old.arms | line.arms;
+            *old = if line.stroke == Stroke::Failing && old.stroke < Stroke::Failing {
+                // What a failing line shares with healthy ones stays calm.
+                Line { arms, stroke: old.stroke.max(Stroke::Light), ..*old }
+            } else {
+                Line { arms, ..line }
+            };
             return;
         }
         // A crossing of two nets: what is on top stays whole. Between equals it is the horizontal.
@@ -148,6 +154,17 @@ mod tests {
         c.path(1, 1, Stroke::Light, &[(0, 1), (4, 1)], 9);
         c.path(0, 0, Stroke::Heavy, &[(2, 0), (2, 2)], 9);
         assert_eq!(show(&c, 5, 3), ["  ╻  ", "──┃──", "  ╹  "]);
+    }
+
+    #[test]
+    fn only_the_part_of_a_failing_line_alone_is_failing() {
+        let mut c = Canvas::default();
+        c.path(0, 0, Stroke::Light, &[(0, 0), (4, 0)], 9);
+        c.path(0, 1, Stroke::Failing, &[(0, 0), (2, 0), (2, 2), (4, 2)], 9);
+        let stroke = |x, y| c.at(x, y).map(|l| l.stroke);
+        assert_eq!([stroke(0, 0), stroke(2, 0)], [Some(Stroke::Light); 2]);
+        assert_eq!([stroke(2, 1), stroke(4, 2)], [Some(Stroke::Failing); 2]);
+        assert_eq!(show(&c, 5, 3), ["──┬──", "  │  ", "  └──"]);
     }
 
     #[test]

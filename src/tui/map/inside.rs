@@ -12,7 +12,7 @@ use ratatui::layout::Rect;
 
 use crate::tui::edges::port_words;
 use crate::tui::figures;
-use crate::tui::pen::{Pen, columns, spark};
+use crate::tui::pen::{Pen, clean, columns, spark};
 use crate::tui::shown::{FEW, Node, Shown, Trouble};
 use crate::tui::state::State;
 use crate::tui::theme::Role;
@@ -41,9 +41,16 @@ pub fn draw(pen: &mut Pen<'_>, state: &State, node: &Node, selected: bool) {
     let ports = port_words(&node.ports);
     let name_role = if node.is_far() { Role::Text } else { Role::Strong };
     let room = pen.area.width.saturating_sub(3);
-    let mut end = pen.put(1, 0, room, &format!(" {}", node.id.name), name_role);
-    if !ports.is_empty() && end + columns(&ports) + 2 < pen.area.width {
-        end = pen.text(end, 0, &format!(" {ports}"), Role::Muted);
+    let name = format!(" {}", node.id.name);
+    // By the width that all boxes have: either every server shows its port or none does, and a long
+    // name gives way. An address stays whole.
+    let beside = columns(&ports) + 1;
+    let with_port = !ports.is_empty()
+        && pen.area.width >= THREE
+        && (!node.is_far() || columns(&clean(&name)) + beside <= room);
+    let mut end = pen.put(1, 0, room.saturating_sub(if with_port { beside } else { 0 }), &name, name_role);
+    if with_port {
+        end = pen.put(end, 0, beside, &format!(" {ports}"), Role::Muted);
     }
     pen.text(end, 0, " ", Role::Muted);
     let mut pen = pen.within(Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside });
@@ -101,9 +108,13 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
                 (outcome.to_string(), String::new()),
             ],
         );
+        // Without its zone, which the line under the map has, before without its seconds.
+        let digits = time.trim_end_matches('Z');
         let since = vec![
             (format!("since {time}"), String::new()),
+            (format!("since {digits}"), String::new()),
             (time.clone(), String::new()),
+            (digits.to_owned(), String::new()),
             (time.chars().take(5).collect(), String::new()),
         ];
         let since = fitting(width, (Role::Bad, Role::Bad), since);

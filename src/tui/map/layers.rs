@@ -96,7 +96,7 @@ impl Places {
         let tall = |inner: u16, gap: u16| {
             order.iter().map(|l| l.iter().map(|n| graph.height(*n, inner) + gap).sum::<u16>()).max()
         };
-        let (inner, gap) = [(inner, 2), (inner, 1), (2, 1)]
+        let (inner, gap) = [(inner, 3), (inner, 2), (inner, 1), (2, 1)]
             .into_iter()
             .find(|&(inner, gap)| tall(inner, gap).unwrap_or(0) <= rows + gap)
             .unwrap_or((2, 0));
@@ -123,6 +123,11 @@ impl Places {
             }
         }
         places
+    }
+
+    /// Moves everything down.
+    pub fn lower(&mut self, rows: u16) {
+        self.map.values_mut().for_each(|p| p.y = p.y.saturating_add(rows));
     }
 
     /// Gives a place to what has none, at the end of its layer. Nothing else moves.

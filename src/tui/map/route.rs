@@ -175,6 +175,8 @@ impl Plan {
     fn choose_lanes(&mut self, graph: &Graph, places: &[Place]) {
         let floor = places.iter().map(Place::bottom).max().unwrap_or(0);
         let limit = floor + graph.edges.len() as u16 + 1;
+        // Where no box stands in the first row, it stays free.
+        let first_row = u16::from(places.iter().all(|p| p.y > 0));
         let mut boxes = vec![vec![false; limit.into()]; self.gutters.len()];
         for p in places {
             boxes[p.layer][p.y.into()..p.bottom().into()].fill(true);
@@ -188,7 +190,7 @@ impl Plan {
             let (a, b) = (self.layers[from] + 1, self.layers[to]);
             let (first, last) = if a < b { (a, b - 1) } else { (b, a - 1) };
             let (out, inn) = (self.outlet[from], self.inlet[e].0);
-            let best = (0..limit)
+            let best = (first_row..limit)
                 .filter(|&row| {
                     let row = usize::from(row);
                     !boxes[first..=last].iter().any(|layer| layer[row])
@@ -367,6 +369,7 @@ mod tests {
         00000000 │       11111111 ┌───────33333333
         00000000 │       11111111 │       33333333
                  ├────────────────┘
+                 │
                  │
                  │       22222222
                  └───────22222222

@@ -26,14 +26,14 @@ pub fn below(state: &State, pen: &mut Pen<'_>) {
         (map.scroll.0 + map.view.0 < map.widths.total(), "▶"),
     ];
     let more: Vec<&str> = hidden.iter().filter(|h| h.0).map(|h| h.1).collect();
-    let mut width = pen.area.width;
-    if !more.is_empty() {
-        let text = format!(" more {} ", more.join(""));
-        width = width.saturating_sub(columns(&text));
-        pen.right(0, last, pen.area.width, &text, Role::Muted);
-    }
-    if !map.folded.is_empty() && last > 0 {
-        pen.put(1, last - 1, pen.area.width - 1, &map.folded.words(), Role::Muted);
+    let width = pen.area.width;
+    if last > 0 {
+        let text = if more.is_empty() { String::new() } else { format!(" more {} ", more.join("")) };
+        let left = width.saturating_sub(columns(&text));
+        if !map.folded.is_empty() {
+            pen.put(1, last - 1, left.saturating_sub(1), &map.folded.words(), Role::Muted);
+        }
+        pen.put(left, last - 1, width, &text, Role::Muted);
     }
     let area = Rect { y: pen.area.y + last, height: 1, width, ..pen.area };
     let mut pen = pen.within(area);
