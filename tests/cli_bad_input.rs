@@ -226,7 +226,7 @@ fn tls_that_does_not_fit() {
         ask(&served, &good.ca).args(["--tls-server-name", "example.org"]),
         &[connect, "--tls-server-name"],
     );
-    refused(&mut served.command(&["list", "edges"]), &["with TLS needs --tls-ca"]);
+    refused(&mut served.command(&["list", "edges"]), &["the peer", "with TLS needs --tls-ca"]);
     printed(&run(&mut ask(&served, &good.ca)));
     drop(served);
 

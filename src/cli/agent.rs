@@ -18,12 +18,19 @@ pub(super) fn run(global: &Global, args: &AgentArgs) -> Result<(), CliError> {
     let options = scope::agent_options(global)?;
     // The socket's directory may be root's alone: bound before privileges are given up.
     let runtime = super::runtime_of_one()?;
-    let bound = runtime.block_on(Bound::bind(&listen))?;
+    // And from then on nothing ends this without the socket being removed.
+    let (stop, bound) = runtime.block_on(async {
+        let stop = super::stop_signal()?;
+        Ok::<_, CliError>((stop, Bound::bind(&listen).await?))
+    })?;
     let agent = scope::start(options, Become::Same)?;
     runtime.block_on(async {
-        scope::ready(&agent, 0).await?;
+        let mut stop = std::pin::pin!(stop);
+        tokio::select! {
+            ready = scope::ready(&agent, 0) => ready?,
+            () = &mut stop => return Ok(()),
+        }
         say_start(&agent, &listen, &bound);
-        let stop = super::stop_signal()?;
         let mut failed = agent.readiness();
         tokio::select! {
             served = serve(agent.store().clone(), bound, Limits::default(), stop) => Ok(served?),

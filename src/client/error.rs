@@ -94,7 +94,10 @@ const HINTS: [(&str, &str); 10] = [
     ("UnknownCA", "the server does not trust the certificate in --tls-cert"),
     ("InvalidContentType", "the server does not use TLS: leave out --tls-*"),
     ("failed to lookup address", "check the name, or give an address: --server HOST:PORT"),
-    ("connection error detected", "the peer does not speak gRPC; is the address an agent's?"),
+    (
+        "connection error detected",
+        "the peer does not speak gRPC; is it an agent? One with TLS needs --tls-ca",
+    ),
     ("broken pipe", CLOSED),
     ("connection closed", CLOSED),
     ("connection reset", CLOSED),

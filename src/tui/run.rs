@@ -31,8 +31,10 @@ const BURST: usize = 1_024;
 /// # Errors
 /// When there is no terminal, or it fails.
 pub async fn run(options: UiOptions, feed: Receiver<Feed>, wants: Sender<Want>) -> Result<(), UiError> {
+    // Listens for signals before there is a terminal to give back.
+    let mut ui = Ui::new(State::new(&options), feed, wants)?;
     let mut screen = Screen::enter(options.mouse)?;
-    let ended = Ui::new(State::new(&options), feed, wants)?.run(&mut screen).await;
+    let ended = ui.run(&mut screen).await;
     screen.give_back();
     ended
 }
