@@ -107,8 +107,10 @@ impl Pipeline {
         for entity in &flushed.entities {
             self.naming.entity(entity, now);
         }
-        if !flushed.entities.is_empty() {
+        let far = self.naming.far(flushed.events.iter().map(|e| &e.2).chain(&flushed.changed));
+        if !flushed.entities.is_empty() || !far.is_empty() {
             self.parts.store.learn(&flushed.entities, &[]);
+            self.parts.store.learn(&far, &[]);
         }
         for entity in flushed.entities {
             self.builder.describe(entity);

@@ -39,7 +39,8 @@ impl EventKind {
     }
 }
 
-/// One event; `connection` is the state just after it.
+/// One event; `connection` is its state when the event was published, up to 50 ms later: of a short
+/// connection the first event may already tell its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     /// Counts events of one agent instance from 1; a jump is a miss.

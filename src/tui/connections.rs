@@ -236,10 +236,10 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let cells: [(String, Role); 9] = [
             (time.replace('≤', "<"), calm),
             (
-                names.workload(c.client.entity).id.name.to_string(),
+                names.workload(c.client.entity).id.bare().to_owned(),
                 if c.state.is_over() { calm } else { Role::Strong },
             ),
-            (format!("{}:{}", names.workload(c.server.entity).id.name, c.server.address.port), calm),
+            (format!("{}:{}", names.workload(c.server.entity).id.bare(), c.server.address.port), calm),
             (words, role),
             (micros(connect), calm),
             (micros(end.and_then(|(_, e)| e.seen.srtt_us).map(u64::from)), calm),

@@ -14,6 +14,19 @@ pub struct WorkloadId {
     pub kind: NameKind,
 }
 
+impl WorkloadId {
+    /// The name without the listening port that names of processes carry, for where a port follows.
+    pub fn bare(&self) -> &str {
+        if !matches!(self.kind, NameKind::Script | NameKind::Process) {
+            return &self.name;
+        }
+        match self.name.rsplit_once(" :") {
+            Some((bare, port)) if port.starts_with(|c: char| c.is_ascii_digit()) => bare,
+            _ => &self.name,
+        }
+    }
+}
+
 /// A workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Workload {
@@ -81,5 +94,19 @@ impl NameTable {
             _ => (format!("unknown {id}").into(), NameKind::Process, "no process is known"),
         };
         Workload { id: WorkloadId { name, kind }, source: source.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_left_out_only_of_names_that_carry_one() {
+        let id = |name: &str, kind| WorkloadId { name: name.into(), kind };
+        assert_eq!(id("nginx :80+1", NameKind::Process).bare(), "nginx");
+        assert_eq!(id("api.py :8080", NameKind::Script).bare(), "api.py");
+        assert_eq!(id("odd :name", NameKind::Process).bare(), "odd :name");
+        assert_eq!(id("web :80", NameKind::Cgroup).bare(), "web :80");
     }
 }

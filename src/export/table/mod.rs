@@ -99,7 +99,7 @@ fn place(workload: &Workload, port: u16) -> String {
             Ok(addr) => Endpoint::new(addr, port).to_string(),
             Err(_) => format!("{name}:{port}"),
         },
-        _ => format!("{name}:{port}"),
+        _ => format!("{}:{port}", workload.id.bare()),
     }
 }
 
