@@ -29,17 +29,18 @@ const VIEWS: [(&str, &str); 4] =
 
 /// Whether the screen was drawn for this height: what was there before has its last line elsewhere.
 fn drawn(text: &str, rows: u16) -> bool {
-    text.contains("live")
+    text.contains('●')
         && text.lines().count() == usize::from(rows)
         && text.lines().last().is_some_and(|l| l.contains("? help"))
 }
 
 /// Every view and every key; `name` is that of a workload that is there.
 fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
-    let frame = t.until("a frame", |text| text.starts_with(" webb"));
+    let frame = t.until("a frame", |text| text.contains("1 Map"));
     assert!(t.screen(|s| s.alternate_screen() && s.hide_cursor()));
     assert!(!t.is_cooked());
-    let data = t.until("data", |text| text.contains("live") && text.contains(name));
+    // On the smallest screen the map shows a part, which may be another.
+    let data = t.until("data", |text| text.contains('●') && (cols < 80 || text.contains(name)));
     println!("{cols}x{rows}: first frame after {frame:?}, first data after {data:?}");
     assert!(frame < BOUNDS.0 && data < BOUNDS.1, "first frame after {frame:?}, first data after {data:?}");
 
@@ -52,14 +53,14 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     t.type_("\x1b[Z\x1b[Z");
     t.key("", "2 Edges");
     t.until("the edges", |text| text.contains("CLIENT") && text.contains(name));
-    t.key("?", "any key closes");
+    t.key("?", "┌ Help ─");
     t.type_("\x1b");
-    t.until("no help", |text| !text.contains("any key closes") && text.contains("CLIENT"));
+    t.until("no help", |text| !text.contains("┌ Help ─") && text.contains("CLIENT"));
 
     // The first edge, in detail.
     t.type_("\x1b[B");
     t.key("\r", "Esc closes");
-    t.until("the edge", |text| text.contains("─ Edge ─"));
+    t.until("the edge", |text| text.contains("┌ Edge ─"));
     t.type_("\x1b");
     t.until("no detail", |text| !text.contains("Esc closes"));
 
@@ -81,7 +82,7 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     t.until("another order", |text| sorted(text) != before);
     t.key(" ", "paused");
     t.type_(" ");
-    t.until("it goes on", |text| !text.contains("paused") && text.contains("live"));
+    t.until("it goes on", |text| !text.contains("paused") && text.contains('●'));
     if cols >= 80 {
         t.key("w", "last 5 min");
         t.key("w", "last 10 s");
@@ -131,7 +132,7 @@ fn every_view_of_the_demo_at_every_size() {
         let pid = t.child.process_id().unwrap();
         until("the demo's cgroup", || (!left(pid).is_empty()).then_some(()));
         let services = services(&left(pid)[0]);
-        tour(t, at, "web");
+        tour(t, at, "stock");
         assert_eq!(left(pid), Vec::<PathBuf>::new());
         for service in services {
             assert!(!PathBuf::from(format!("/proc/{service}")).exists(), "{service} is still there");
@@ -280,7 +281,7 @@ fn an_agent_that_ends_and_one_that_comes_again_are_shown() {
     let mut again = webb(&["agent", "--cgroup"]);
     again.arg(&agent._cgroup.path).arg("--listen").arg(format!("unix:{}", socket.display()));
     let _again = Served::spawn(again, tempfile::tempdir().unwrap());
-    t.until("it is there again", |text| text.contains("live") && text.contains("traffic"));
+    t.until("it is there again", |text| text.contains('●') && text.contains("traffic"));
     t.type_("q");
     assert_eq!(t.wait(), 0);
     t.restored();
@@ -307,7 +308,7 @@ fn no_color_means_none() {
         let mut command = in_terminal(WEBB, &["--server", &agent.served.address]);
         command.env("NO_COLOR", no_color);
         let mut t = Term::start(command, (120, 40));
-        t.until("data", |text| text.contains("live") && text.contains("traffic"));
+        t.until("data", |text| text.contains('●') && text.contains("traffic"));
         for (key, mark) in VIEWS {
             t.key(key, mark);
         }
@@ -327,7 +328,7 @@ fn no_color_means_none() {
 fn without_the_mouse_it_is_left_to_the_terminal() {
     let agent = agent();
     let mut t = Term::webb(&["--no-mouse", "--ascii", "--server", &agent.served.address], (80, 24));
-    t.until("data", |text| text.contains("live") && text.contains("traffic"));
+    t.until("data", |text| text.contains('●') && text.contains("traffic"));
     assert_eq!(t.screen(vt100::Screen::mouse_protocol_mode), vt100::MouseProtocolMode::None);
     t.key("2", "CLIENT");
     assert!(t.text().is_ascii(), "{}", t.text());
@@ -336,7 +337,7 @@ fn without_the_mouse_it_is_left_to_the_terminal() {
     t.restored();
 
     let mut t = agent.ui((80, 24));
-    t.until("data", |text| text.contains("live") && text.contains("traffic"));
+    t.until("data", |text| text.contains('●') && text.contains("traffic"));
     assert_ne!(t.screen(vt100::Screen::mouse_protocol_mode), vt100::MouseProtocolMode::None);
     // A click on the second tab, as a terminal reports it: column 9, line 2.
     t.type_("\x1b[<0;9;2M\x1b[<0;9;2m");

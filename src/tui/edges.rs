@@ -126,8 +126,9 @@ impl Edges {
             .filter(|id| shown.edge(id).is_some_and(|e| e.passes(filter)))
             .cloned()
             .collect();
-        if self.selected.as_ref().is_some_and(|id| !shown.index.contains_key(id)) {
-            self.selected = None;
+        if let Some(id) = self.selected.as_ref().filter(|id| !shown.index.contains_key(*id)) {
+            // The selection follows the thing, also when a better name of it was learnt.
+            self.selected = shown.renamed.get(id).cloned();
         }
         self.rows = usize::from(height.saturating_sub(1)).max(1);
         self.scroll = self.scroll.min(self.visible.len().saturating_sub(self.rows));

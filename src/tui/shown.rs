@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::figures::Clock;
-use crate::model::{BootNs, Counters, Hist, HistSum, NameKind, OUTCOMES, Outcome, View};
+use crate::model::{BootNs, Counters, EdgeKey, Hist, HistSum, NameKind, OUTCOMES, Outcome, View};
 use crate::world::{EdgeId, EdgeRow, Filter, Point, Subject, WorkloadId, World};
 
 /// Edges without anything in the window stay, as idle, for so long.
@@ -180,6 +180,8 @@ pub struct Shown {
     pub edges: Vec<Edge>,
     /// Where an edge stands in `edges`.
     pub index: HashMap<EdgeId, usize>,
+    /// Edges that were shown under another name, which an end had before a better one was learnt.
+    pub renamed: HashMap<EdgeId, EdgeId>,
     /// Workloads.
     pub nodes: BTreeMap<WorkloadId, Node>,
     /// Connections begun per second.
@@ -207,9 +209,16 @@ impl Shown {
             edges.push(Edge::new(row, seconds, active));
         }
         let present: HashMap<EdgeId, ()> = edges.iter().map(|e| (e.id().clone(), ())).collect();
-        for old in before.edges.iter().take(REMEMBERED) {
+        let by_key: HashMap<EdgeKey, EdgeId> =
+            edges.iter().flat_map(|e| e.row.keys.iter().map(|k| (*k, e.id().clone()))).collect();
+        let mut renamed = HashMap::new();
+        for old in before.edges.iter().take(REMEMBERED).filter(|old| !present.contains_key(old.id())) {
+            if let Some(new) = old.row.keys.iter().find_map(|k| by_key.get(k)) {
+                renamed.insert(old.id().clone(), new.clone());
+                continue;
+            }
             let recent = old.active.is_some_and(|at| now.since(at) < REMEMBERED_NS && at <= now);
-            if recent && !present.contains_key(old.id()) {
+            if recent {
                 edges.push(Edge::new(silent(&old.row), seconds, old.active));
             }
         }
@@ -220,6 +229,7 @@ impl Shown {
             clock: Clock { utc: world.utc(), zone },
             seconds: seconds as u64,
             index: edges.iter().enumerate().map(|(i, e)| (e.id().clone(), i)).collect(),
+            renamed,
             nodes: nodes(&edges, seconds),
             loss: (health.loss.total(), health.loss_total),
             ..Shown::default()

@@ -229,6 +229,11 @@ impl State {
     /// Works out what is shown.
     pub fn show(&mut self) {
         self.shown = Shown::new(&self.world, self.window_s, self.zone, &self.shown);
+        if let Some(Detail::Edge(id)) = &mut self.detail
+            && let Some(new) = self.shown.renamed.get(id)
+        {
+            *id = new.clone();
+        }
         if self.first_edges_ms.is_none() && !self.shown.edges.is_empty() {
             self.first_edges_ms = Some(self.now_ms);
         }
