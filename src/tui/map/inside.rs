@@ -48,6 +48,8 @@ pub fn draw(pen: &mut Pen<'_>, state: &State, node: &Node, selected: bool) {
     let with_port = !ports.is_empty()
         && pen.area.width >= THREE
         && (!node.is_far() || columns(&clean(&name)) + beside <= room);
+    // The name of a process may carry the port itself: once is enough.
+    let name = if with_port { format!(" {}", node.id.bare()) } else { name };
     let mut end = pen.put(1, 0, room.saturating_sub(if with_port { beside } else { 0 }), &name, name_role);
     if with_port {
         end = pen.put(end, 0, beside, &format!(" {ports}"), Role::Muted);
