@@ -1,7 +1,7 @@
 //! Objects for tests: rich ones in which everything is known, minimal ones in which nothing is.
 //!
 //! Shared by the unit tests of this room and by `tests/json_schema.rs`.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each of the two uses a part")]
 
 use std::sync::Arc;
 

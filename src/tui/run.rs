@@ -215,6 +215,7 @@ impl Ui {
             _ = self.resumed.recv() => {}
             _ = self.term.recv() => { self.state.quit = true; return Ok(()) }
             _ = self.hangup.recv() => { self.state.quit = true; return Ok(()) }
+            // Where nobody does job control the signal is ignored, and nothing else would wake us.
             () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
         Ok(self.come_back(screen)?)

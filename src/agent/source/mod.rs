@@ -149,9 +149,17 @@ impl Source {
     }
 }
 
-/// Tries every rung of the ladder once, for `webb doctor`: nothing stays attached.
+/// Tries every rung of the ladder once, for `webb doctor`: nothing stays attached. Without a scope it
+/// observes nothing, not even for that moment: the cgroup programs are loaded and attached nowhere,
+/// and no socket is in scope.
 pub fn try_hooks(options: &SourceOptions) -> Vec<Hook> {
-    match Kernel::open(options) {
+    let mut options = options.clone();
+    if options.scopes.is_empty() {
+        // No cgroup lies that deep.
+        options.scopes = vec![ScopeRoot { path: "/".to_owned(), id: 0, level: u32::MAX }];
+        options.cgroup_mount = None;
+    }
+    match Kernel::open(&options) {
         Ok(kernel) => kernel.hooks(),
         Err(why) => vec![no_ebpf(&why)],
     }
