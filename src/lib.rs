@@ -16,4 +16,5 @@ pub mod source;
 pub mod store;
 pub mod track;
 pub mod tui;
+pub mod wire;
 pub mod world;

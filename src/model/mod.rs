@@ -6,6 +6,7 @@
 mod connection;
 mod end;
 mod event;
+mod exchange;
 mod filter;
 mod hist;
 mod ids;
@@ -21,6 +22,7 @@ mod time;
 pub use connection::{Connection, ConnectionState, Side, View};
 pub use end::{End, EndId, EndState, Endpoint, Isns, Role, RoleEvidence, Seen, Transport};
 pub use event::{Event, EventKind};
+pub use exchange::{Known, PROTOCOLS, Protocol, Shape, Verdict};
 pub use filter::Filter;
 pub use hist::{Hist, HistSum, MAX_US, bucket_bounds, bucket_index};
 pub use ids::{AgentInstance, ConnectionId, EntityId, StableHasher};

@@ -10,6 +10,7 @@ mod fact;
 mod join;
 mod listen;
 mod owners;
+mod piece;
 mod roles;
 mod seal;
 mod table;
@@ -20,4 +21,5 @@ mod walk;
 
 pub use delta::{Counted, Step};
 pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+pub use piece::{Datagram, Early, Piece, Progress};
 pub use table::{Flushed, Track, TrackConfig};
