@@ -13,7 +13,7 @@ const GENERATED: [&str; 2] = ["webb.v1.rs", "webb.v1.bin"];
 
 /// Messages that are large in memory and optional on the wire: boxed, so that a peer cannot make a
 /// reader allocate much from a few bytes.
-const BOXED: [&str; 8] = [
+const BOXED: [&str; 20] = [
     ".webb.v1.Edge.by_client",
     ".webb.v1.Edge.by_server",
     ".webb.v1.Side.end",
@@ -22,6 +22,18 @@ const BOXED: [&str; 8] = [
     ".webb.v1.Connection.server",
     ".webb.v1.Counters.connect_us",
     ".webb.v1.Counters.srtt_us",
+    ".webb.v1.Counters.asked",
+    ".webb.v1.Asked.turns",
+    ".webb.v1.Turns.first_us",
+    ".webb.v1.Turns.full_us",
+    ".webb.v1.Tally.latency_us",
+    ".webb.v1.ProtocolCounts.tally",
+    ".webb.v1.ProtocolCounts.full_us",
+    ".webb.v1.TargetCounts.tally",
+    ".webb.v1.Event.request",
+    ".webb.v1.Event.connection",
+    ".webb.v1.Request.by_client",
+    ".webb.v1.Request.by_server",
 ];
 
 fn generate(into: &Path) {

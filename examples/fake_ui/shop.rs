@@ -293,7 +293,7 @@ impl Shop {
             ConnectionState::Closed => EventKind::Closed,
             _ => EventKind::Established,
         };
-        Event { sequence: n + 1, at: connection.changed, kind, connection }
+        Event { sequence: n + 1, at: connection.changed, kind, connection, request: None }
     }
 
     /// The agent's state.

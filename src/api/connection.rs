@@ -7,6 +7,7 @@ use super::invalid::{
     required, shared_text, text, transport,
 };
 use super::pb;
+use super::request::{event_request, protocol, request_to_pb};
 use crate::model::{
     BootNs, Connection, ConnectionId, ConnectionState, End, EndId, EndState, EntityId, Event, EventKind,
     Filter, Isns, Owner, OwnerEvidence, Process, ProcessKey, Role, RoleEvidence, Seen, Side,
@@ -166,18 +167,21 @@ pub fn event_to_pb(e: &Event) -> pb::Event {
         sequence: e.sequence,
         at_ns: e.at.0,
         kind: e.kind as u32,
-        connection: Some(connection_to_pb(&e.connection)),
+        connection: Some(Box::new(connection_to_pb(&e.connection))),
+        request: e.request.as_deref().map(request_to_pb).map(Box::new),
     }
 }
 
 /// # Errors
 /// When anything in it breaks the rules.
 pub fn event_from_pb(e: pb::Event) -> Result<Event, InvalidMessage> {
+    let kind = number(e.kind, "Event.kind", EventKind::from_number)?;
     Ok(Event {
         sequence: count(e.sequence, "Event.sequence")?,
         at: BootNs(e.at_ns),
-        kind: number(e.kind, "Event.kind", EventKind::from_number)?,
-        connection: Arc::new(connection_from_pb(required(e.connection, "Event.connection")?)?),
+        kind,
+        connection: Arc::new(connection_from_pb(*required(e.connection, "Event.connection")?)?),
+        request: event_request(e.request, kind == EventKind::Request)?,
     })
 }
 
@@ -189,6 +193,7 @@ pub fn filter_to_pb(f: &Filter) -> pb::Filter {
         address: f.address.map(addr_bytes),
         entities: f.entities.iter().map(|e| e.0).collect(),
         failures_only: f.failures_only,
+        protocols: f.protocols.iter().map(|&p| p as u32).collect(),
     }
 }
 
@@ -208,8 +213,16 @@ pub fn filter_from_pb(f: Option<pb::Filter>) -> Result<Filter, InvalidMessage> {
             event_kinds.push(kind);
         }
     }
+    let mut protocols = Vec::new();
+    for n in f.protocols {
+        let known = protocol(n, "Filter.protocols")?;
+        if !protocols.contains(&known) {
+            protocols.push(known);
+        }
+    }
     Ok(Filter {
         event_kinds,
+        protocols,
         server_port: f.server_port.map(|p| port(p, "Filter.server_port")).transpose()?,
         address: f.address.map(|a| addr(&a, "Filter.address")).transpose()?,
         entities: f.entities.into_iter().map(EntityId).collect(),

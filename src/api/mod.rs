@@ -13,6 +13,7 @@ mod names;
 pub mod pb;
 #[cfg(test)]
 mod properties;
+mod request;
 mod slice;
 mod snapshot;
 mod status;

@@ -6,6 +6,7 @@ use super::invalid::{
 };
 use super::names::{entity_from_pb, entity_to_pb, name_from_pb, name_to_pb};
 use super::pb;
+use super::request::{asked_from_pb, asked_to_pb};
 use crate::model::{
     AgentInstance, BootNs, Cause, Counters, EdgeKey, EdgeSlice, EntityId, Loss, LossKind, OUTCOMES, Slice,
     UtcOffset,
@@ -104,6 +105,7 @@ fn counters_to_pb(c: &Counters) -> pb::Counters {
         open: c.open,
         connect_us: hist::to_pb(&c.connect_us),
         srtt_us: hist::to_pb(&c.srtt_us),
+        asked: c.asked.as_deref().map(asked_to_pb).map(Box::new),
     }
 }
 
@@ -128,6 +130,7 @@ fn counters_from_pb(c: pb::Counters) -> Result<Counters, InvalidMessage> {
         open: count(c.open, "Counters.open")?,
         connect_us: hist::from_pb(c.connect_us, "Counters.connect_us")?,
         srtt_us: hist::from_pb(c.srtt_us, "Counters.srtt_us")?,
+        asked: c.asked.map(|a| asked_from_pb(*a)).transpose()?.map(Box::new),
     })
 }
 

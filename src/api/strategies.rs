@@ -8,11 +8,12 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::model::{
-    AgentInstance, BootNs, Cause, Connection, ConnectionCounts, ConnectionId, ConnectionState, Cost,
+    AgentInstance, Asked, BootNs, Cause, Connection, ConnectionCounts, ConnectionId, ConnectionState, Cost,
     Counters, EdgeKey, EdgeSlice, End, EndCounts, EndId, EndState, Endpoint, Entity, EntityId, EntityKind,
     Event, EventKind, Filter, Hist, Hook, HookState, Isns, Loss, LossKind, Name, NameKind, NameUpdate,
-    OUTCOMES, Outcome, Owner, OwnerEvidence, Process, ProcessKey, Role, RoleEvidence, Scope, Seen, Side,
-    Slice, Snapshot, Status, Totals, Transport, UtcOffset,
+    OUTCOMES, Outcome, Owner, OwnerEvidence, PROTOCOLS, Process, ProcessKey, Protocol, ProtocolCounts,
+    Request, Role, RoleEvidence, Scope, Seen, Shape, Side, Slice, Snapshot, Status, Tally, TargetCounts,
+    Timing, Totals, Transport, Turns, UtcOffset, Verdict,
 };
 
 fn count() -> BoxedStrategy<u64> {
@@ -71,6 +72,90 @@ fn counters() -> BoxedStrategy<Counters> {
             open: n[7],
             connect_us,
             srtt_us,
+            asked: None,
+        })
+        .prop_flat_map(|c| (Just(c), option::of(asked())))
+        .prop_map(|(c, asked)| Counters { asked: asked.map(Box::new), ..c })
+        .boxed()
+}
+
+fn protocol() -> BoxedStrategy<Protocol> {
+    proptest::sample::select(PROTOCOLS.to_vec()).boxed()
+}
+
+fn tally() -> BoxedStrategy<Tally> {
+    (vec(count(), 5), hist())
+        .prop_map(|(n, latency_us)| Tally {
+            requests: n[0],
+            errors: n[1],
+            client_errors: n[2],
+            unknown: n[3],
+            not_timed: n[4],
+            latency_us,
+        })
+        .boxed()
+}
+
+fn asked() -> BoxedStrategy<Asked> {
+    let turns = (hist(), hist(), vec(count(), 4)).prop_map(|(first_us, full_us, n)| Turns {
+        first_us,
+        full_us,
+        overlapped: n[0],
+        waits: n[1],
+        pushes: n[2],
+        streams: n[3],
+    });
+    let protocols = proptest::sample::subsequence(PROTOCOLS.to_vec(), 0..3).prop_flat_map(|ps| {
+        ps.into_iter()
+            .map(|protocol| {
+                (tally(), hist(), count()).prop_map(move |(tally, full_us, missed)| ProtocolCounts {
+                    protocol,
+                    tally,
+                    full_us,
+                    missed,
+                })
+            })
+            .collect::<Vec<_>>()
+    });
+    let target = (protocol(), words(), words(), tally()).prop_map(|(protocol, method, target, tally)| {
+        TargetCounts { protocol, method: method.into(), target: target.into(), tally }
+    });
+    (turns, protocols, vec(target, 0..4), count())
+        .prop_map(|(turns, protocols, targets, undecoded_bytes)| Asked {
+            turns,
+            protocols,
+            targets,
+            undecoded_bytes,
+        })
+        .boxed()
+}
+
+fn timing() -> BoxedStrategy<Timing> {
+    vec(at(), 4)
+        .prop_map(|n| Timing { asked: n[0], asked_all: n[1], answered: n[2], answered_all: n[3] })
+        .boxed()
+}
+
+fn request() -> BoxedStrategy<Request> {
+    let text = || option::of(words());
+    let kinds = (protocol(), 1..=4u8, 1..=4u8);
+    let timings = (option::of(timing()), option::of(timing()), count(), count());
+    (kinds, (words(), words(), words()), (text(), text(), text(), text()), timings)
+        .prop_map(|((protocol, shape, verdict), (method, note, evidence), texts, timings)| Request {
+            protocol,
+            shape: Shape::from_number(shape).unwrap(),
+            method: method.into(),
+            target: texts.0.map(Into::into),
+            target_unknown: texts.1.map(Into::into),
+            status: texts.2.map(Into::into),
+            status_unknown: texts.3.map(Into::into),
+            verdict: Verdict::from_number(verdict).unwrap(),
+            by_client: timings.0,
+            by_server: timings.1,
+            request_bytes: timings.2,
+            response_bytes: timings.3,
+            note: note.into(),
+            evidence: evidence.into(),
         })
         .boxed()
 }
@@ -247,25 +332,28 @@ pub(super) fn connection() -> BoxedStrategy<Connection> {
 }
 
 pub(super) fn event() -> BoxedStrategy<Event> {
-    (count(), at(), 1..=5u8, connection())
-        .prop_map(|(sequence, at, kind, c)| Event {
+    (count(), at(), 1..=6u8, connection(), request())
+        .prop_map(|(sequence, at, kind, c, r)| Event {
             sequence,
             at,
             kind: EventKind::from_number(kind).unwrap(),
             connection: Arc::new(c),
+            request: (kind == EventKind::Request as u8).then(|| Arc::new(r)),
         })
         .boxed()
 }
 
 pub(super) fn filter() -> BoxedStrategy<Filter> {
     (
-        proptest::sample::subsequence(vec![1u8, 2, 3, 4, 5], 0..=5),
+        proptest::sample::subsequence(vec![1u8, 2, 3, 4, 5, 6], 0..=6),
         any::<Option<u16>>(),
         option::of(ip()),
         vec(entity_id(), 0..5),
         any::<bool>(),
+        proptest::sample::subsequence(PROTOCOLS.to_vec(), 0..3),
     )
-        .prop_map(|(kinds, server_port, address, entities, failures_only)| Filter {
+        .prop_map(|(kinds, server_port, address, entities, failures_only, protocols)| Filter {
+            protocols,
             event_kinds: kinds.into_iter().map(|k| EventKind::from_number(k).unwrap()).collect(),
             server_port,
             address,

@@ -125,6 +125,81 @@ pub struct Counters {
     pub connect_us: ::core::option::Option<::prost::alloc::boxed::Box<Histogram>>,
     #[prost(message, optional, boxed, tag = "11")]
     pub srtt_us: ::core::option::Option<::prost::alloc::boxed::Box<Histogram>>,
+    /// Unset where no request and no turn was seen.
+    #[prost(message, optional, boxed, tag = "12")]
+    pub asked: ::core::option::Option<::prost::alloc::boxed::Box<Asked>>,
+}
+/// Requests and turns of one view of an edge, as deltas.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Asked {
+    #[prost(message, optional, boxed, tag = "1")]
+    pub turns: ::core::option::Option<::prost::alloc::boxed::Box<Turns>>,
+    /// Each protocol once; with no requests where it was only recognised.
+    #[prost(message, repeated, tag = "2")]
+    pub protocols: ::prost::alloc::vec::Vec<ProtocolCounts>,
+    /// At most 65 in a slice of 1 s; the one without method and target stands for the rest.
+    #[prost(message, repeated, tag = "3")]
+    pub targets: ::prost::alloc::vec::Vec<TargetCounts>,
+    /// Bytes in which requests may have been missed.
+    #[prost(uint64, tag = "4")]
+    pub undecoded_bytes: u64,
+}
+/// Client bytes, then server bytes, whatever the protocol.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Turns {
+    /// From the last byte asked to the first, and to the last, byte answered.
+    #[prost(message, optional, boxed, tag = "1")]
+    pub first_us: ::core::option::Option<::prost::alloc::boxed::Box<Histogram>>,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub full_us: ::core::option::Option<::prost::alloc::boxed::Box<Histogram>>,
+    /// Not in the histograms: answers that began before the server had all that was asked; answers
+    /// after 10 s or more; unasked ones. `streams` have their first byte counted only.
+    #[prost(uint64, tag = "3")]
+    pub overlapped: u64,
+    #[prost(uint64, tag = "4")]
+    pub waits: u64,
+    #[prost(uint64, tag = "5")]
+    pub pushes: u64,
+    #[prost(uint64, tag = "6")]
+    pub streams: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tally {
+    #[prost(uint64, tag = "1")]
+    pub requests: u64,
+    #[prost(uint64, tag = "2")]
+    pub errors: u64,
+    #[prost(uint64, tag = "3")]
+    pub client_errors: u64,
+    #[prost(uint64, tag = "4")]
+    pub unknown: u64,
+    #[prost(uint64, tag = "5")]
+    pub not_timed: u64,
+    #[prost(message, optional, boxed, tag = "6")]
+    pub latency_us: ::core::option::Option<::prost::alloc::boxed::Box<Histogram>>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProtocolCounts {
+    /// See Request.protocol.
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub tally: ::core::option::Option<::prost::alloc::boxed::Box<Tally>>,
+    #[prost(message, optional, boxed, tag = "3")]
+    pub full_us: ::core::option::Option<::prost::alloc::boxed::Box<Histogram>>,
+    #[prost(uint64, tag = "4")]
+    pub missed: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TargetCounts {
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    #[prost(string, tag = "2")]
+    pub method: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub target: ::prost::alloc::string::String,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub tally: ::core::option::Option<::prost::alloc::boxed::Box<Tally>>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct OutcomeCount {
@@ -206,10 +281,10 @@ pub struct Name {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LossRow {
-    /// 1 state, 2 sample, 3 event.
+    /// 1 state, 2 sample, 3 event, 4 exchange, 5 turn.
     #[prost(uint32, tag = "1")]
     pub kind: u32,
-    /// 1 ring-full, 2 no-storage, 3 table-full, 4 slow-viewer, 5 blind.
+    /// 1 ring-full, 2 no-storage, 3 table-full, 4 slow-viewer, 5 blind, 6 budget, 7 no-connection.
     #[prost(uint32, tag = "2")]
     pub cause: u32,
     #[prost(uint64, tag = "3")]
@@ -229,7 +304,7 @@ pub struct WatchEventsRequest {
 /// Every set field must match; unset matches all. At most 1,024 entities.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Filter {
-    /// 1 adopted, 2 opened, 3 established, 4 failed, 5 closed; empty = all. Only for events.
+    /// 1 adopted, 2 opened, 3 established, 4 failed, 5 closed, 6 request; empty = all. Only for events.
     #[prost(uint32, repeated, tag = "1")]
     pub event_kinds: ::prost::alloc::vec::Vec<u32>,
     /// The port of the server side.
@@ -242,8 +317,12 @@ pub struct Filter {
     #[prost(fixed64, repeated, tag = "4")]
     pub entities: ::prost::alloc::vec::Vec<u64>,
     /// Only those that never were established, or that ended in a failure.
+    /// Of requests: only those with an error.
     #[prost(bool, tag = "5")]
     pub failures_only: bool,
+    /// Only requests in one of these protocols; empty = all. Only for events.
+    #[prost(uint32, repeated, tag = "6")]
+    pub protocols: ::prost::alloc::vec::Vec<u32>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WatchEventsResponse {
@@ -283,8 +362,59 @@ pub struct Event {
     /// See Filter.event_kinds.
     #[prost(uint32, tag = "3")]
     pub kind: u32,
-    #[prost(message, optional, tag = "4")]
-    pub connection: ::core::option::Option<Connection>,
+    #[prost(message, optional, boxed, tag = "4")]
+    pub connection: ::core::option::Option<::prost::alloc::boxed::Box<Connection>>,
+    /// With kind 6 only.
+    #[prost(message, optional, boxed, tag = "5")]
+    pub request: ::core::option::Option<::prost::alloc::boxed::Box<Request>>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Request {
+    /// 1 http, 2 http2, 3 grpc, 4 websocket, 5 dns, 6 redis, 7 postgres, 8 mysql, 9 kafka, 10 nats,
+    /// 11 mongodb, 12 amqp, 13 memcached, 14 tls, 15 quic.
+    #[prost(uint32, tag = "1")]
+    pub protocol: u32,
+    /// 1 unary, 2 stream, 3 wait, 4 one-way.
+    #[prost(uint32, tag = "2")]
+    pub shape: u32,
+    #[prost(string, tag = "3")]
+    pub method: ::prost::alloc::string::String,
+    /// Unset where there is none; with a reason where it is not known.
+    #[prost(string, optional, tag = "4")]
+    pub target: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "5")]
+    pub target_unknown: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "6")]
+    pub status: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "7")]
+    pub status_unknown: ::core::option::Option<::prost::alloc::string::String>,
+    /// 1 ok, 2 client-error, 3 error, 4 unknown.
+    #[prost(uint32, tag = "8")]
+    pub verdict: u32,
+    #[prost(message, optional, boxed, tag = "9")]
+    pub by_client: ::core::option::Option<::prost::alloc::boxed::Box<Timing>>,
+    #[prost(message, optional, boxed, tag = "10")]
+    pub by_server: ::core::option::Option<::prost::alloc::boxed::Box<Timing>>,
+    #[prost(uint64, tag = "11")]
+    pub request_bytes: u64,
+    #[prost(uint64, tag = "12")]
+    pub response_bytes: u64,
+    #[prost(string, tag = "13")]
+    pub note: ::prost::alloc::string::String,
+    #[prost(string, tag = "14")]
+    pub evidence: ::prost::alloc::string::String,
+}
+/// When the parts of a request passed at one end; 0 = not seen.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Timing {
+    #[prost(fixed64, tag = "1")]
+    pub asked_ns: u64,
+    #[prost(fixed64, tag = "2")]
+    pub asked_all_ns: u64,
+    #[prost(fixed64, tag = "3")]
+    pub answered_ns: u64,
+    #[prost(fixed64, tag = "4")]
+    pub answered_all_ns: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListConnectionsRequest {

@@ -144,7 +144,13 @@ pub fn minimal_connection() -> Connection {
 /// The close of the rich connection.
 pub fn event() -> Event {
     let connection = Arc::new(rich_connection());
-    Event { sequence: 42, at: BootNs(5 * S + 123_456_789), kind: EventKind::Closed, connection }
+    Event {
+        sequence: 42,
+        at: BootNs(5 * S + 123_456_789),
+        kind: EventKind::Closed,
+        connection,
+        request: None,
+    }
 }
 
 fn workload(name: &str, kind: NameKind) -> Workload {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{BootNs, Connection};
+use super::{BootNs, Connection, Request};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,6 +18,8 @@ pub enum EventKind {
     Failed = 4,
     /// Closed.
     Closed = 5,
+    /// A request was answered, or given up.
+    Request = 6,
 }
 
 impl EventKind {
@@ -29,21 +31,36 @@ impl EventKind {
             EventKind::Established => "established",
             EventKind::Failed => "failed",
             EventKind::Closed => "closed",
+            EventKind::Request => "request",
         }
+    }
+
+    /// The class of events that it belongs to.
+    pub fn class(self) -> EventClass {
+        if self == EventKind::Request { EventClass::Requests } else { EventClass::Connections }
     }
 
     /// The kind of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
-        use EventKind::{Adopted, Closed, Established, Failed, Opened};
-        [Adopted, Opened, Established, Failed, Closed].into_iter().find(|k| *k as u8 == n)
+        use EventKind::{Adopted, Closed, Established, Failed, Opened, Request};
+        [Adopted, Opened, Established, Failed, Closed, Request].into_iter().find(|k| *k as u8 == n)
     }
+}
+
+/// Events are numbered and kept by class, so that many requests push out no openings and closings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EventClass {
+    /// What happened to connections.
+    Connections = 0,
+    /// Requests.
+    Requests = 1,
 }
 
 /// One event; `connection` is its state when the event was published, up to 50 ms later: of a short
 /// connection the first event may already tell its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Counts events of one agent instance from 1; a jump is a miss.
+    /// Counts events of one class and agent instance from 1; a jump is a miss.
     pub sequence: u64,
     /// When it happened (not when it was read).
     pub at: BootNs,
@@ -51,4 +68,6 @@ pub struct Event {
     pub kind: EventKind,
     /// To which connection.
     pub connection: Arc<Connection>,
+    /// Which request, if that is what happened.
+    pub request: Option<Arc<Request>>,
 }

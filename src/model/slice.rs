@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{AgentInstance, BootNs, Entity, EntityId, Hist, Name, Outcome, Transport, UtcOffset, View};
+use super::{
+    AgentInstance, Asked, BootNs, Entity, EntityId, Hist, Name, Outcome, Transport, UtcOffset, View,
+};
 
 /// Who talks to whom, at which dialled address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +48,8 @@ pub struct Counters {
     pub connect_us: Hist,
     /// Smoothed round-trip times read in the slice, microseconds.
     pub srtt_us: Hist,
+    /// Requests and turns, where any were seen.
+    pub asked: Option<Box<Asked>>,
 }
 
 impl Counters {
@@ -67,7 +71,7 @@ impl Counters {
         self.srtt_us.merge(&later.srtt_us);
     }
 
-    /// [`Counters::merge_later`] without the histograms.
+    /// [`Counters::merge_later`] without the histograms of connections.
     pub fn merge_later_counts(&mut self, later: &Counters) {
         self.opened = self.opened.saturating_add(later.opened);
         self.established = self.established.saturating_add(later.established);
@@ -80,6 +84,14 @@ impl Counters {
         self.bytes_to_client = self.bytes_to_client.saturating_add(later.bytes_to_client);
         self.retransmits = self.retransmits.saturating_add(later.retransmits);
         self.open = later.open;
+        if let Some(asked) = &later.asked {
+            self.asked_mut().merge(asked);
+        }
+    }
+
+    /// Requests and turns, made if absent.
+    pub fn asked_mut(&mut self) -> &mut Asked {
+        self.asked.get_or_insert_default()
     }
 
     /// Whether nothing happened and nothing is open.
@@ -133,6 +145,10 @@ pub enum LossKind {
     Sample = 2,
     /// An event that a slow viewer missed.
     Event = 3,
+    /// A captured piece of what was said: the exchanges in it were missed.
+    Exchange = 4,
+    /// Latencies of turns.
+    Turn = 5,
 }
 
 impl LossKind {
@@ -142,12 +158,16 @@ impl LossKind {
             LossKind::State => "state",
             LossKind::Sample => "sample",
             LossKind::Event => "event",
+            LossKind::Exchange => "exchange",
+            LossKind::Turn => "turn",
         }
     }
 
     /// The kind of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
-        [LossKind::State, LossKind::Sample, LossKind::Event].into_iter().find(|k| *k as u8 == n)
+        [LossKind::State, LossKind::Sample, LossKind::Event, LossKind::Exchange, LossKind::Turn]
+            .into_iter()
+            .find(|k| *k as u8 == n)
     }
 }
 
@@ -165,6 +185,10 @@ pub enum Cause {
     SlowViewer = 4,
     /// A watched cgroup was gone for a while.
     Blind = 5,
+    /// The agent's processor budget was used up.
+    Budget = 6,
+    /// It belongs to no connection that is known.
+    NoConnection = 7,
 }
 
 impl Cause {
@@ -176,13 +200,17 @@ impl Cause {
             Cause::TableFull => "table-full",
             Cause::SlowViewer => "slow-viewer",
             Cause::Blind => "blind",
+            Cause::Budget => "budget",
+            Cause::NoConnection => "no-connection",
         }
     }
 
     /// The cause of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
-        use Cause::{Blind, NoStorage, RingFull, SlowViewer, TableFull};
-        [RingFull, NoStorage, TableFull, SlowViewer, Blind].into_iter().find(|k| *k as u8 == n)
+        use Cause::{Blind, Budget, NoConnection, NoStorage, RingFull, SlowViewer, TableFull};
+        [RingFull, NoStorage, TableFull, SlowViewer, Blind, Budget, NoConnection]
+            .into_iter()
+            .find(|k| *k as u8 == n)
     }
 }
 

@@ -8,7 +8,7 @@ use tonic::Status;
 use super::service::Shared;
 use crate::api::pb::{self, watch_events_response::Message};
 use crate::api::{event_to_pb, name_update_to_pb};
-use crate::model::{EntityId, Event, Filter};
+use crate::model::{EntityId, Event, EventClass, Filter};
 use crate::store::Progress;
 
 /// Events read from the store at once: all that is buffered for a viewer.
@@ -16,14 +16,26 @@ const BATCH: usize = 64;
 /// Entities of which it is remembered that the viewer has their names.
 pub(super) const KNOWN: usize = 8192;
 
-pub(super) struct EventStream {
-    shared: Shared,
-    progress: watch::Receiver<Progress>,
-    filter: Filter,
+/// How far a viewer has come in one class of events.
+struct Place {
+    class: EventClass,
     /// Everything up to this event was looked at or given up.
     after: u64,
     /// Without `follow`: the last event to look at.
     until: Option<u64>,
+}
+
+impl Place {
+    fn left(&self) -> u64 {
+        self.until.map_or(u64::MAX, |until| until.saturating_sub(self.after))
+    }
+}
+
+pub(super) struct EventStream {
+    shared: Shared,
+    progress: watch::Receiver<Progress>,
+    filter: Filter,
+    places: Vec<Place>,
     batch: VecDeque<Event>,
     named: bool,
     known: HashMap<EntityId, u64>,
@@ -32,13 +44,17 @@ pub(super) struct EventStream {
 impl EventStream {
     pub(super) fn new(shared: Shared, filter: Filter, last: u64, follow: bool) -> Self {
         let max = usize::try_from(last).unwrap_or(usize::MAX);
-        let (after, newest) = shared.store.newest_events(max, &filter);
+        let classes = [EventClass::Connections, EventClass::Requests];
+        let place = |class| {
+            let (after, newest) = shared.store.newest_events(class, max, &filter);
+            Place { class, after, until: (!follow).then_some(newest) }
+        };
+        let places = classes.into_iter().filter(|class| filter.wants(*class)).map(place).collect();
         EventStream {
             progress: shared.store.progress(),
             shared,
             filter,
-            after,
-            until: (!follow).then_some(newest),
+            places,
             batch: VecDeque::new(),
             named: false,
             known: HashMap::new(),
@@ -67,24 +83,13 @@ impl EventStream {
                 break message;
             }
             self.progress.borrow_and_update();
-            let left = self.until.map_or(u64::MAX, |until| until.saturating_sub(self.after));
-            if left == 0 {
+            if self.places.iter().all(|p| p.left() == 0) {
                 return Ok(None);
             }
-            let (events, missed) = self.shared.store.events_after(self.after, BATCH);
-            if missed > 0 {
-                let missed = missed.min(left);
-                self.after += missed;
-                break Message::Missed(missed);
-            }
-            match events.last() {
-                Some(last) => {
-                    self.after = last.sequence;
-                    let until = self.until.unwrap_or(u64::MAX);
-                    let wanted = |e: &Event| e.sequence <= until && self.filter.matches_event(e);
-                    self.batch.extend(events.into_iter().filter(wanted));
-                }
-                None => {
+            match self.refill() {
+                Refill::Missed(n) => break Message::Missed(n),
+                Refill::Read => {}
+                Refill::Nothing => {
                     let progress = &mut self.progress;
                     // The store, which holds the sender, is held by this stream.
                     let _ = self.shared.wait(progress.changed()).await?;
@@ -93,4 +98,36 @@ impl EventStream {
         };
         Ok(Some(pb::WatchEventsResponse { message: Some(message) }))
     }
+
+    /// Reads on in each class; what both have is sent in the order of time.
+    fn refill(&mut self) -> Refill {
+        let mut refill = Refill::Nothing;
+        for place in &mut self.places {
+            let left = place.left();
+            if left == 0 {
+                continue;
+            }
+            let (events, missed) = self.shared.store.events_after(place.class, place.after, BATCH);
+            if missed > 0 {
+                let missed = missed.min(left);
+                place.after += missed;
+                return Refill::Missed(missed);
+            }
+            let Some(last) = events.last() else { continue };
+            place.after = last.sequence;
+            let until = place.until.unwrap_or(u64::MAX);
+            let wanted = |e: &Event| e.sequence <= until && self.filter.matches_event(e);
+            self.batch.extend(events.into_iter().filter(wanted));
+            refill = Refill::Read;
+        }
+        self.batch.make_contiguous().sort_by_key(|e| e.at);
+        refill
+    }
+}
+
+/// What reading on gave.
+enum Refill {
+    Missed(u64),
+    Read,
+    Nothing,
 }

@@ -3,7 +3,25 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::model::{BootNs, Connection, Event, EventKind, Filter};
+use crate::model::{BootNs, Connection, Event, EventClass, EventKind, Filter, Request};
+
+/// The two classes apart, so that requests cannot push openings and closings out.
+#[derive(Debug)]
+pub(super) struct Rings([Events; 2]);
+
+impl Rings {
+    pub(super) fn new(limit: usize) -> Self {
+        Rings([Events::new(limit), Events::new(limit)])
+    }
+
+    pub(super) fn of(&self, class: EventClass) -> &Events {
+        &self.0[class as usize]
+    }
+
+    pub(super) fn of_mut(&mut self, class: EventClass) -> &mut Events {
+        &mut self.0[class as usize]
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Events {
@@ -18,9 +36,15 @@ impl Events {
         Events { ring: VecDeque::new(), limit, last: 0 }
     }
 
-    pub(super) fn push(&mut self, at: BootNs, kind: EventKind, connection: Arc<Connection>) {
+    pub(super) fn push(
+        &mut self,
+        at: BootNs,
+        kind: EventKind,
+        connection: Arc<Connection>,
+        request: Option<Arc<Request>>,
+    ) {
         self.last += 1;
-        self.ring.push_back(Event { sequence: self.last, at, kind, connection });
+        self.ring.push_back(Event { sequence: self.last, at, kind, connection, request });
         while self.ring.len() > self.limit {
             self.ring.pop_front();
         }

@@ -23,11 +23,11 @@ pub use history::HistoryLimits;
 pub use merge::merge_adjacent;
 
 use crate::model::{
-    AgentInstance, BootNs, Connection, ConnectionId, Entity, EntityId, Event, EventKind, Filter, Name,
-    NameUpdate, Slice, Snapshot, Status, UtcOffset,
+    AgentInstance, BootNs, Connection, ConnectionId, Entity, EntityId, Event, EventClass, EventKind, Filter,
+    Name, NameUpdate, Request, Slice, Snapshot, Status, UtcOffset,
 };
 use connections::Connections;
-use events::Events;
+use events::Rings;
 use history::History;
 use names::Names;
 use totals::Totals;
@@ -118,8 +118,8 @@ pub struct Dropped {
 pub struct Progress {
     /// Last sealed slice.
     pub slice: u64,
-    /// Last event.
-    pub event: u64,
+    /// Times that events were published.
+    pub events: u64,
 }
 
 /// Shared by the pipeline, which writes, and the server, which reads. A clone is the same store.
@@ -142,7 +142,7 @@ struct Inner {
     totals: Totals,
     history: History,
     connections: Connections,
-    events: Events,
+    events: Rings,
     names: Names,
     status: Status,
     utc: UtcOffset,
@@ -157,7 +157,7 @@ impl Store {
             totals: Totals::new(config.instance, config.edges),
             history: History::new(config.history),
             connections: Connections::new(config.live_limit, config.closed_history),
-            events: Events::new(config.event_history),
+            events: Rings::new(config.event_history),
             names: Names::new(config.entities),
             status: Status { agent: config.instance, node: config.node.clone(), ..Status::default() },
             utc: UtcOffset::default(),
@@ -199,17 +199,30 @@ impl Store {
         let happened = !events.is_empty();
         for (at, kind, c) in events {
             put(&c);
-            ring.push(at, kind, c);
+            ring.of_mut(kind.class()).push(at, kind, c, None);
         }
         changed.iter().for_each(put);
         for &id in removed {
             connections.remove(id);
         }
-        let last = inner.events.last();
         drop(inner);
         if happened {
-            self.shared.progress.send_modify(|p| p.event = last);
+            self.shared.progress.send_modify(|p| p.events += 1);
         }
+    }
+
+    /// Takes requests that were answered or given up, in order, each with its connection.
+    pub fn publish_requests(&self, requests: Vec<(BootNs, Arc<Connection>, Arc<Request>)>) {
+        if requests.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        let ring = inner.events.of_mut(EventClass::Requests);
+        for (at, connection, request) in requests {
+            ring.push(at, EventKind::Request, connection, Some(request));
+        }
+        drop(inner);
+        self.shared.progress.send_modify(|p| p.events += 1);
     }
 
     /// Takes entities and names before the slice that carries them is sealed, so that events can
@@ -310,15 +323,16 @@ impl Store {
     }
 
     /// Up to `max` events after a sequence number, and how many before them are gone.
-    pub fn events_after(&self, sequence: u64, max: usize) -> (Vec<Event>, u64) {
-        self.lock().events.after(sequence, max)
+    pub fn events_after(&self, class: EventClass, sequence: u64, max: usize) -> (Vec<Event>, u64) {
+        self.lock().events.of(class).after(sequence, max)
     }
 
     /// After which event to begin in order to read the newest `max` kept ones that match, and the
     /// last event's number.
-    pub fn newest_events(&self, max: usize, filter: &Filter) -> (u64, u64) {
+    pub fn newest_events(&self, class: EventClass, max: usize, filter: &Filter) -> (u64, u64) {
         let inner = self.lock();
-        (inner.events.before_newest(max, filter), inner.events.last())
+        let ring = inner.events.of(class);
+        (ring.before_newest(max, filter), ring.last())
     }
 
     /// Connections that match, newest change last; with `limit` only the newest. `all`: closed ones

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    ConnectionState, Counters, EdgeKey, EdgeSlice, Endpoint, EntityKind, NameKind, Side, Transport,
+    ConnectionState, Counters, EdgeKey, EdgeSlice, Endpoint, EntityKind, EventClass, NameKind, Side,
+    Transport,
 };
 
 const ME: AgentInstance = AgentInstance(7);
@@ -119,18 +120,18 @@ fn events_received_and_missed_are_all_events() {
         }
     };
     publish(7);
-    let (events, missed) = s.events_after(0, 5);
+    let (events, missed) = s.events_after(EventClass::Connections, 0, 5);
     assert_eq!((events.len(), missed, events[4].sequence), (5, 0, 5));
     publish(20);
-    let (events, missed) = s.events_after(5, 100);
+    let (events, missed) = s.events_after(EventClass::Connections, 5, 100);
     assert_eq!((events.len(), missed), (10, 12));
     assert_eq!((events[0].sequence, events[9].sequence), (18, 27));
-    assert_eq!(s.events_after(27, 9), (vec![], 0));
-    assert_eq!(s.events_after(u64::MAX, 9), (vec![], 0));
-    assert_eq!(s.newest_events(3, &Filter::default()), (24, 27));
-    assert_eq!(s.newest_events(0, &Filter::default()), (27, 27));
+    assert_eq!(s.events_after(EventClass::Connections, 27, 9), (vec![], 0));
+    assert_eq!(s.events_after(EventClass::Connections, u64::MAX, 9), (vec![], 0));
+    assert_eq!(s.newest_events(EventClass::Connections, 3, &Filter::default()), (24, 27));
+    assert_eq!(s.newest_events(EventClass::Connections, 0, &Filter::default()), (27, 27));
     let none = Filter { event_kinds: vec![EventKind::Failed], ..Filter::default() };
-    assert_eq!(s.newest_events(3, &none), (27, 27));
+    assert_eq!(s.newest_events(EventClass::Connections, 3, &none), (27, 27));
 }
 
 #[test]
@@ -231,7 +232,7 @@ fn readers_are_told_of_progress() {
     let mut progress = s.progress();
     assert!(!progress.has_changed().unwrap());
     s.publish(vec![(BootNs(1), EventKind::Opened, connection(1, ConnectionState::Open, 1))], &[], &[]);
-    assert_eq!(*progress.borrow_and_update(), Progress { slice: 0, event: 1 });
+    assert_eq!(*progress.borrow_and_update(), Progress { slice: 0, events: 1 });
     s.seal(slice(1)).unwrap();
-    assert_eq!(*progress.borrow_and_update(), Progress { slice: 1, event: 1 });
+    assert_eq!(*progress.borrow_and_update(), Progress { slice: 1, events: 1 });
 }
