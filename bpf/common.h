@@ -6,6 +6,13 @@
 #include "kernel.h"
 #include "webb.h"
 
+/* One direction of a socket. Written only by the program that sees this direction. */
+struct webb_way {
+	__u64 last;  /* when payload last passed */
+	__u32 end;   /* sequence number after the highest payload */
+	__u32 count; /* segments with new payload */
+};
+
 /* One per watched socket, freed by the kernel with the socket. */
 struct webb_sock {
 	__u64 cookie;
@@ -31,8 +38,18 @@ struct webb_sock {
 	__u8 role_evidence;
 	__u8 flags;
 	__u16 attempt_port;
-	__u8 pad[6];
+	__u8 asking;  /* direction in which the client speaks: 0 sent, 1 received, 2 not known */
+	__u8 spoke;   /* direction of the last payload */
+	__u8 answer;  /* state of the answer that goes on: enum answer */
+	__u8 mode;    /* enum webb_mode */
+	__u8 pad[2];
 	__u8 attempt_addr[16];
+	struct webb_way way[2]; /* sent, received */
+	__u64 asked;		/* last byte asked of the answer that goes on */
+	__u32 answered;		/* count of way[asking] that was answered */
+	__u32 turns;		/* codes so far */
+	__u32 turns_told;
+	__u32 turn[WEBB_TURN_CODES];
 };
 
 struct {
@@ -67,8 +84,15 @@ struct {
 	__uint(max_entries, 4096);
 } sample_ring SEC(".maps");
 
+/* What is said; written at direction turns, so that it may be given up first. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} payload_ring SEC(".maps");
+
 /* Fill of the state ring at which its reader is woken before its timer. */
 const volatile __u64 wake_at = 1 << 18;
+const volatile __u64 payload_wake_at = 1 << 18;
 
 static __always_inline struct webb_config *get_config(void)
 {
@@ -170,6 +194,15 @@ static __always_inline void begin(struct webb_sock *s, struct sock *sk, __u8 rol
 	s->role = role;
 	s->role_evidence = evidence;
 	s->flags = 0;
+	s->asking = role == WEBB_UNKNOWN ? 2 : role == WEBB_SERVER;
+	s->spoke = 2;
+	s->answer = 0;
+	s->mode = WEBB_MODE_MESSAGES;
+	__builtin_memset(s->way, 0, sizeof(s->way));
+	s->asked = 0;
+	s->answered = 0;
+	s->turns = 0;
+	s->turns_told = 0;
 }
 
 struct reading {

@@ -121,6 +121,9 @@ static __always_inline void ended(struct sock *sk, struct webb_sock *s, struct w
 		/* With no error it was our side's close(): the one who calls it uses the socket. */
 		if (!sk->sk_err && (old == TCP_ESTABLISHED || old == TCP_CLOSE_WAIT))
 			own_by_current(s, WEBB_OWNER_CLOSED);
+		flush_said(&payload_ring, sk, s);
+		end_turn(s);
+		tell_turns(&payload_ring, s);
 		if (is_late_data(sk, s, old))
 			s->flags |= WEBB_F_LATE_DATA;
 		if (s->flags & WEBB_F_ESTABLISHED)

@@ -21,6 +21,10 @@ enum webb_kind {
 	WEBB_SAMPLE = 7,      /* struct webb_sample, by the walk */
 	WEBB_ALIVE = 8,	      /* struct webb_alive, by the walk */
 	WEBB_FAR_LISTEN = 9,  /* struct webb_far_listen, by the pass over files */
+	WEBB_TURNS = 10,      /* struct webb_turns: payload ring; sample ring by the walk */
+	WEBB_SAID = 11,	      /* struct webb_said, then pieces: payload ring; sample ring by the walk */
+	WEBB_EARLY = 12,      /* struct webb_said_at, then one piece: payload at a listener */
+	WEBB_DATAGRAM = 13,   /* struct webb_said_at, then one piece */
 };
 
 enum webb_role {
@@ -127,6 +131,89 @@ struct webb_far_listen {
 	__u8 addr[16];
 };
 
+/*
+ * Turns: client bytes, then server bytes. A code is a class in the upper three bits and
+ * microseconds in the lower 29. Codes of one socket are numbered from 0; a record may tell some
+ * again that were told before.
+ */
+#define WEBB_TURN_CODES 16
+
+enum webb_turn {
+	WEBB_TURN_FIRST = 0,   /* last byte asked to first byte answered */
+	WEBB_TURN_FULL = 1,    /* of the turn before: last byte asked to last byte answered */
+	WEBB_TURN_OVERLAP = 2, /* the answer began before the server had all that was asked */
+	WEBB_TURN_WAIT = 3,    /* like FIRST, after 10 s or more */
+	WEBB_TURN_PUSH = 4,    /* the server spoke before it was asked anything */
+	WEBB_TURN_STREAM = 5,  /* the answer of the turn before went on after a pause of 1 s */
+};
+
+struct webb_turns {
+	__u8 kind;
+	__u8 count;
+	__u8 pad[2];
+	__u32 generation;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u64 at;
+	__u32 from; /* number of the first code */
+	__u32 pad2;
+	__u32 code[WEBB_TURN_CODES];
+};
+
+/* What was said: a batch of pieces, in the order in which they passed. */
+struct webb_said {
+	__u8 kind;
+	__u8 pad;
+	__u16 bytes; /* of pieces that follow */
+	__u32 generation;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u64 sent_last; /* how far each direction is, when it last moved; 0 = not yet */
+	__u64 received_last;
+	__u32 sent_end;
+	__u32 received_end;
+};
+
+enum webb_piece_flags {
+	WEBB_P_SENT = 1,     /* by this socket; else received */
+	WEBB_P_IN_ORDER = 2, /* every byte before it was seen here */
+};
+
+/* `cap` bytes follow, filled up to a multiple of 8. */
+struct webb_piece {
+	__u64 at;
+	__u64 turned; /* the other side spoke since the last piece in this direction: when, last */
+	__u32 seq;
+	__u32 ack;
+	__u32 len;
+	__u16 cap;
+	__u8 flags;
+	__u8 pad;
+};
+
+/* One piece with its addresses. Of a datagram seq and ack are 0. */
+struct webb_said_at {
+	__u8 kind;
+	__u8 pad;
+	__u16 bytes;
+	__u32 netns;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u8 local[16];
+	__u8 peer[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u32 generation;
+	struct webb_owner owner;
+};
+
+/* What user space says of a socket's content, by cookie. */
+enum webb_mode {
+	WEBB_MODE_MESSAGES = 0, /* the first bytes of each message */
+	WEBB_MODE_FRAMES = 1,	/* HTTP/2: all frames, of DATA only the heads */
+	WEBB_MODE_OFF = 2,	/* nothing */
+};
+
 /* Written by user space, one element. */
 struct webb_config {
 	__u32 scopes;	     /* entries used; 0 with all = 0 watches nothing */
@@ -135,6 +222,8 @@ struct webb_config {
 	__u32 epoch;	     /* a socket described in an older epoch is described again */
 	__u32 pass;	     /* number of the running or last pass over open files */
 	__u32 pass_complete; /* the last pass that went through */
+	__u32 decode;	     /* capture what is said */
+	__u32 pad;
 	__u64 scope_id[WEBB_SCOPES];
 	__u32 scope_level[WEBB_SCOPES];
 };
@@ -151,6 +240,9 @@ struct webb_counts {
 	__u64 sample_produced;
 	__u64 sample_lost;
 	__u64 no_storage;
+	__u64 pieces_produced;
+	__u64 pieces_lost;
+	__u64 turns_lost;
 };
 
 #endif

@@ -289,6 +289,8 @@ fn twenty_thousand_sockets() {
         attach_at: vec![cgroup.path.clone()],
         state_ring_bytes: STATE_RING_BYTES,
         sample_ring_bytes: sample_ring_bytes(20_000),
+        payload_ring_bytes: 1 << 20,
+        decode: false,
     })
     .unwrap();
     let mut pass = |kind| {

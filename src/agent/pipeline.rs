@@ -14,7 +14,7 @@ use super::source::Source;
 use crate::identity::{Answer, Ask, Identity};
 use crate::model::{AgentInstance, BootNs, Cause, Loss, LossKind, Scope, Slice, Status};
 use crate::store::Store;
-use crate::track::{Counted, Fact, Step, Track};
+use crate::track::{Counted, Fact, Observation, Step, Track};
 use crate::world::SliceBuilder;
 
 /// Length of a slice.
@@ -76,10 +76,12 @@ impl Pipeline {
         while !stop.load(Ordering::Acquire) {
             let end = self.end();
             let (track, seen) = (&mut self.parts.track, &mut self.state_seen);
-            self.parts.source.poll(boot_now(), end, |fact| {
-                *seen += u64::from(is_state(&fact));
-                track.apply(fact);
+            self.parts.source.poll(boot_now(), end, |o| {
+                *seen += u64::from(is_state(&o));
+                track.observe(o);
             });
+            let opaque = self.parts.track.take_opaque();
+            self.parts.source.look_away(opaque.into_iter());
             if self.parts.track.wants_description() {
                 self.parts.source.describe_again();
             }
@@ -102,8 +104,8 @@ impl Pipeline {
 
     /// Gives what changed to the store, and asks for the names of what is new.
     fn publish(&mut self) {
-        let flushed = self.parts.track.flush();
         let now = boot_now();
+        let flushed = self.parts.track.flush(now);
         for entity in &flushed.entities {
             self.naming.entity(entity, now);
         }
@@ -125,6 +127,7 @@ impl Pipeline {
         if !flushed.events.is_empty() || !flushed.changed.is_empty() || !flushed.removed.is_empty() {
             self.parts.store.publish(flushed.events, &flushed.changed, &flushed.removed);
         }
+        self.parts.store.publish_requests(flushed.requests, flushed.requests_skipped);
     }
 
     fn ask(&mut self, ask: Ask) {
@@ -170,9 +173,9 @@ impl Pipeline {
     /// Seals the slice that ended, and any that were slept through.
     fn seal(&mut self, now: BootNs) {
         let (track, seen) = (&mut self.parts.track, &mut self.state_seen);
-        self.parts.source.drain(|fact| {
-            *seen += u64::from(is_state(&fact));
-            track.apply(fact);
+        self.parts.source.drain(|o| {
+            *seen += u64::from(is_state(&o));
+            track.observe(o);
         });
         self.publish();
         self.look_at_scopes(now);
@@ -197,6 +200,9 @@ impl Pipeline {
                 count(&mut builder.borrow_mut(), c);
             },
             |edge, far, view| builder.borrow_mut().edge(edge, far).view_mut(view).open += 1,
+            |edge, far, view, asked| {
+                builder.borrow_mut().edge(edge, far).view_mut(view).asked_mut().merge(&asked);
+            },
         );
         self.sequence += 1;
         let cpu = process_cpu_ns();
@@ -222,6 +228,7 @@ impl Pipeline {
         let (_, mut loss) = self.parts.source.losses();
         loss.add(LossKind::State, Cause::TableFull, self.parts.track.lost());
         loss.add(LossKind::State, Cause::Blind, self.blind);
+        loss.add(LossKind::Exchange, Cause::NoConnection, self.parts.track.pieces().1);
         loss
     }
 
@@ -258,7 +265,8 @@ impl Pipeline {
 }
 
 /// Whether a fact came as a record of the state ring.
-fn is_state(fact: &Fact) -> bool {
+fn is_state(observation: &Observation<'_>) -> bool {
+    let Observation::Fact(fact) = observation else { return false };
     match fact {
         Fact::End(f) => f.moment != crate::track::Moment::Met,
         Fact::ListenClosed { .. } => true,

@@ -15,7 +15,7 @@ pub(super) fn run(global: &Global, args: &AgentArgs) -> Result<(), CliError> {
         ));
     }
     let listen = listen(global, args)?;
-    let options = scope::agent_options(global)?;
+    let options = scope::agent_options(global, false)?;
     // The socket's directory may be root's alone: bound before privileges are given up.
     let runtime = super::runtime_of_one()?;
     // And from then on nothing ends this without the socket being removed.

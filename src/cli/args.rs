@@ -72,6 +72,13 @@ pub struct Global {
     #[arg(long, global = true, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(4096..=256 << 20), help_heading = "Scope")]
     pub ring: Option<u32>,
 
+    /// Decode requests also on a whole host (`webb agent` does not otherwise).
+    #[arg(long, global = true, conflicts_with = "no_requests", help_heading = "Requests")]
+    pub requests: bool,
+    /// Decode nothing: connections and the latency of answers only.
+    #[arg(long, global = true, help_heading = "Requests")]
+    pub no_requests: bool,
+
     /// Colours of the UI.
     #[arg(long, global = true, value_enum, value_name = "THEME", help_heading = "Display")]
     pub theme: Option<ThemeArg>,

@@ -14,11 +14,16 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
         return Err(CliError("the demo runs on this host: leave out --server".to_owned()));
     }
     let shop = Shop::start(&ShopOptions::default())?;
-    let mut options = super::scope::agent_options(&Global {
-        history: global.history,
-        ring: global.ring,
-        ..Global::default()
-    })?;
+    let mut options = super::scope::agent_options(
+        &Global {
+            history: global.history,
+            ring: global.ring,
+            requests: global.requests,
+            no_requests: global.no_requests,
+            ..Global::default()
+        },
+        true,
+    )?;
     "demo".clone_into(&mut options.label);
     if let Some(cgroup) = shop.cgroup() {
         let spec = ScopeSpec::Cgroup(cgroup.display().to_string());

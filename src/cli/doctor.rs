@@ -10,7 +10,7 @@ use crate::model::{Hook, HookState};
 use crate::source::probe::{Capability, HostFacts, Lockdown, OLDEST_KERNEL};
 
 pub(super) fn run(global: &Global, format: Format) -> Result<ExitCode, CliError> {
-    let options = super::scope::agent_options(global)?;
+    let options = super::scope::agent_options(global, true)?;
     let facts = HostFacts::read(Path::new("/"));
     let hooks = crate::agent::try_hooks(&options.source);
     let well = hooks.iter().all(|h| !h.essential || h.state == HookState::On);

@@ -34,7 +34,7 @@ impl Node {
 
     #[cfg(all(target_os = "linux", feature = "agent"))]
     fn inside(global: &Global) -> Result<Node, CliError> {
-        let options = super::scope::agent_options(global)?;
+        let options = super::scope::agent_options(global, true)?;
         super::scope::start(options, crate::agent::Become::Caller).map(|agent| Node::Inside(Box::new(agent)))
     }
 

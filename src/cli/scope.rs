@@ -7,8 +7,8 @@ use super::error::CliError;
 use crate::agent::{Agent, AgentOptions, Become, Readiness, SourceOptions, drop_privileges, keep_none};
 use crate::identity::{RuntimeRoots, ScopeRoot, ScopeSpec, cgroup2_mount, resolve_scope};
 
-/// What the flags ask to be watched.
-pub(super) fn agent_options(global: &Global) -> Result<AgentOptions, CliError> {
+/// What the flags ask to be watched. `decode_host`: decode requests also where no scope is given.
+pub(super) fn agent_options(global: &Global, decode_host: bool) -> Result<AgentOptions, CliError> {
     let cgroup_mount = cgroup2_mount();
     let specs = specs(global);
     let mut scopes = Vec::new();
@@ -22,6 +22,7 @@ pub(super) fn agent_options(global: &Global) -> Result<AgentOptions, CliError> {
             scopes,
             cgroup_mount: cgroup_mount.ok(),
             state_ring_bytes: global.ring,
+            requests: global.requests || !global.no_requests && (decode_host || !specs.is_empty()),
             pids: Vec::new(),
         },
         history: global.history as usize,

@@ -50,16 +50,23 @@ impl Events {
         }
     }
 
+    /// Numbers so many events that are not kept.
+    pub(super) fn skip(&mut self, events: u64) {
+        self.last += events;
+    }
+
     pub(super) fn last(&self) -> u64 {
         self.last
     }
 
     /// Up to `max` events after a sequence number, and how many before them are gone.
     pub(super) fn after(&self, sequence: u64, max: usize) -> (Vec<Event>, u64) {
-        let before_ring = self.last - self.ring.len() as u64;
-        let missed = before_ring.saturating_sub(sequence);
-        let skip = usize::try_from(sequence.saturating_sub(before_ring)).unwrap_or(usize::MAX);
-        (self.ring.iter().skip(skip).take(max).cloned().collect(), missed)
+        let first = self.ring.partition_point(|e| e.sequence <= sequence);
+        let next = self.ring.get(first).map_or(self.last + 1, |e| e.sequence);
+        let missed = next.saturating_sub(sequence.saturating_add(1));
+        // Up to where numbers were skipped.
+        let run = self.ring.iter().skip(first).zip(next..).take_while(|(e, n)| e.sequence == *n);
+        (run.take(max).map(|(e, _)| e.clone()).collect(), missed)
     }
 
     /// The number just before the newest `max` kept events that match.

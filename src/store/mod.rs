@@ -211,13 +211,15 @@ impl Store {
         }
     }
 
-    /// Takes requests that were answered or given up, in order, each with its connection.
-    pub fn publish_requests(&self, requests: Vec<(BootNs, Arc<Connection>, Arc<Request>)>) {
-        if requests.is_empty() {
+    /// Takes requests that were answered or given up, in order, each with its connection; `skipped`
+    /// more are not told one by one: viewers learn that they missed them.
+    pub fn publish_requests(&self, requests: Vec<(BootNs, Arc<Connection>, Arc<Request>)>, skipped: u64) {
+        if requests.is_empty() && skipped == 0 {
             return;
         }
         let mut inner = self.lock();
         let ring = inner.events.of_mut(EventClass::Requests);
+        ring.skip(skipped);
         for (at, connection, request) in requests {
             ring.push(at, EventKind::Request, connection, Some(request));
         }

@@ -31,6 +31,8 @@ pub enum Fact {
         /// Where it listens.
         local: Endpoint,
     },
+    /// Latencies of turns at an end.
+    Turns(TurnsFact),
     /// A walk over all live sockets begins: what it does not meet is gone.
     WalkBegan {
         /// When.
@@ -151,6 +153,21 @@ pub struct EndFact {
     pub established: BootNs,
     /// Counters so far.
     pub seen: Seen,
+}
+
+/// Turns of one end as the source measured them: see [`crate::model::Turns`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TurnsFact {
+    /// At which end.
+    pub id: EndId,
+    /// When this was told.
+    pub at: BootNs,
+    /// Number of the first code; the codes of an end are numbered from 0, and may be told twice.
+    pub from: u32,
+    /// Codes used.
+    pub count: u8,
+    /// Class in the upper three bits (`enum webb_turn`), microseconds in the lower 29.
+    pub codes: [u32; 16],
 }
 
 /// Counters of an end described before.

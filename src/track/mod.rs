@@ -4,15 +4,18 @@
 //! [`Track::apply`] takes facts in the order in which they were read. [`Track::flush`] gives events
 //! and changed connections; [`Track::seal`] gives what is to be counted in one slice.
 
+mod asked;
 mod delta;
 mod entities;
 mod fact;
+mod flows;
 mod join;
 mod listen;
 mod owners;
 mod piece;
 mod roles;
 mod seal;
+mod stream;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,6 @@ mod tracked;
 mod walk;
 
 pub use delta::{Counted, Step};
-pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact};
-pub use piece::{Datagram, Early, Piece, Progress};
+pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TurnsFact};
+pub use piece::{Datagram, Early, Observation, Piece, Progress};
 pub use table::{Flushed, Track, TrackConfig};

@@ -1,6 +1,7 @@
 //! Bytes as a source saw them at one end: pieces of TCP segments, and datagrams. They are borrowed,
 //! so that nothing is allocated for them on the way.
 
+use super::fact::{Fact, OwnerFact};
 use crate::model::{BootNs, EndId, Endpoint};
 
 /// A TCP segment with payload, or as much of its beginning as was captured.
@@ -52,7 +53,7 @@ pub struct Early<'a> {
 }
 
 /// A datagram.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Datagram<'a> {
     /// At which socket.
     pub id: EndId,
@@ -64,8 +65,25 @@ pub struct Datagram<'a> {
     pub local: Endpoint,
     /// Peer's address.
     pub peer: Endpoint,
+    /// Who holds the socket.
+    pub owner: OwnerFact,
     /// Length of the payload.
     pub len: u32,
     /// The captured beginning of it.
     pub data: &'a [u8],
+}
+
+/// One thing that a source says.
+#[derive(Debug)]
+pub enum Observation<'a> {
+    /// Of ends and listeners.
+    Fact(Fact),
+    /// Payload of a segment.
+    Piece(Piece<'a>),
+    /// How far both directions are.
+    Progress(Progress),
+    /// Payload that came with a handshake.
+    Early(Early<'a>),
+    /// A datagram.
+    Datagram(Datagram<'a>),
 }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::delta::{Counted, Step};
 use super::table::{Flushed, Track};
 use super::tracked::Tracked;
-use crate::model::{BootNs, EdgeKey, EndState, Endpoint, EntityId, View};
+use crate::model::{Asked, BootNs, EdgeKey, EndState, Endpoint, EntityId, View};
 use crate::world::Far;
 
 impl Track {
     /// Events and changes since the last flush.
-    pub fn flush(&mut self) -> Flushed {
+    pub fn flush(&mut self, now: BootNs) -> Flushed {
+        self.settle_flows(now);
         let mut out = Flushed {
             entities: self.entities.take_fresh(),
             processes: std::mem::take(&mut self.owners.fresh_processes),
@@ -33,6 +34,7 @@ impl Track {
             // As on its edge: whoever listens there, also where the server's end is not seen.
             connection.server.entity = server;
             let connection = Arc::new(connection);
+            row.shared = Some(connection.clone());
             if let Some(old) = row.published.replace(connection.id)
                 && old != connection.id
             {
@@ -46,10 +48,16 @@ impl Track {
             }
         }
         self.dirty = held;
+        let (requests, skipped) = self.asked.take_events(&mut self.rows, now);
+        out.requests_skipped = skipped;
+        out.requests = requests
+            .into_iter()
+            .filter_map(|h| Some((h.at, self.rows.get(&h.key)?.shared.clone()?, h.request)))
+            .collect();
         out
     }
 
-    /// Gives every step before `end` to its edge, and every open end as a gauge; then forgets
+    /// Gives every step before `end` to its edge, every open end as a gauge, and what was asked; then forgets
     /// connections whose last step was counted.
     pub fn seal(
         &mut self,
@@ -57,7 +65,9 @@ impl Track {
         end: BootNs,
         mut count: impl FnMut(Counted),
         mut open: impl FnMut(EdgeKey, Far, View),
+        mut asked: impl FnMut(EdgeKey, Far, View, Box<Asked>),
     ) {
+        self.asked.slice_end = BootNs(end.0.saturating_add(end.since(start)));
         let mut keep = VecDeque::new();
         for s in std::mem::take(&mut self.steps) {
             // Of ends that a walk is just describing, the roles are told when it is over.
@@ -78,6 +88,16 @@ impl Track {
             });
         }
         self.steps = keep;
+        let heard: Vec<u64> = self.rows.iter().filter(|(_, r)| r.heard.is_some()).map(|(k, _)| *k).collect();
+        for key in heard {
+            for view in [View::Client, View::Server] {
+                let heard = self.rows.get_mut(&key).and_then(|r| r.heard.as_mut());
+                let Some(counted) = heard.and_then(|h| h.take(view)) else { continue };
+                if let Some(row) = self.rows.get(&key) {
+                    asked(self.edge(row), self.far(row), view, counted);
+                }
+            }
+        }
         for row in self.rows.values() {
             for view in [View::Client, View::Server] {
                 if row.side(view).end.as_ref().is_some_and(|e| e.state == EndState::Established) {

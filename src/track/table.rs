@@ -3,18 +3,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::asked::Counting;
 use super::delta::{Step, Waiting as WaitingStep};
 use super::entities::Entities;
 use super::fact::{EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+use super::flows::Flows;
 use super::join::Waiting;
 use super::listen::ListenSet;
 use super::owners::Owners;
+use super::piece::Observation;
 use super::tracked::{Tracked, slot};
 use super::walk::Walk;
 use crate::model::{
     BootNs, Connection, ConnectionCounts, ConnectionId, End, EndId, EndState, Entity, EntityId, EntityKind,
-    EventKind, Process, Role, Seen, View,
+    EventKind, Process, Request, Role, Seen, View,
 };
+
 /// Bounds of a table.
 #[derive(Clone, Debug)]
 pub struct TrackConfig {
@@ -39,6 +43,10 @@ pub struct Flushed {
     pub processes: Vec<(Arc<Process>, u64, EntityId)>,
     /// cgroups seen for the first time.
     pub cgroups: Vec<u64>,
+    /// Exchanges, in order.
+    pub requests: Vec<(BootNs, Arc<Connection>, Arc<Request>)>,
+    /// Exchanges that were counted, but are left out of `requests`.
+    pub requests_skipped: u64,
 }
 
 /// Ends, joined to connections.
@@ -58,6 +66,8 @@ pub struct Track {
     pub(super) over: VecDeque<(BootNs, u64)>,
     pub(super) owners: Owners,
     pub(super) removed: Vec<ConnectionId>,
+    pub(super) flows: Flows,
+    pub(super) asked: Counting,
     counts: ConnectionCounts,
     lost: u64,
 }
@@ -79,12 +89,25 @@ impl Track {
             over: VecDeque::new(),
             owners: Owners::default(),
             removed: Vec::new(),
+            flows: Flows::default(),
+            asked: Counting::default(),
             counts: ConnectionCounts::default(),
             lost: 0,
         }
     }
 
-    /// Takes one observation.
+    /// Takes anything that a source says.
+    pub fn observe(&mut self, observation: Observation<'_>) {
+        match observation {
+            Observation::Fact(fact) => self.apply(fact),
+            Observation::Piece(p) => self.piece(&p),
+            Observation::Progress(p) => self.progress(&p),
+            Observation::Early(e) => self.early(&e),
+            Observation::Datagram(_) => {}
+        }
+    }
+
+    /// Takes one fact.
     pub fn apply(&mut self, fact: Fact) {
         match fact {
             Fact::End(f) => self.end(f),
@@ -93,6 +116,7 @@ impl Track {
             Fact::Listen(f) => self.listen(f),
             Fact::ListenClosed { id, at } => self.listeners.close(id, at),
             Fact::FarListener { pass, netns, local } => self.listeners.note_far(pass, netns, local),
+            Fact::Turns(f) => self.turns(&f),
             Fact::WalkBegan { at } => self.walk_began(at),
             Fact::WalkEnded { at, complete } => self.walk_ended(at, complete),
         }
@@ -307,6 +331,7 @@ impl Track {
         }
         if matches!(f.moment, Moment::Closed(_) | Moment::Failed(_)) {
             self.walk.closed(f.id);
+            self.flow_closed(f.id, f.at);
         }
         self.touch(key);
         if let Some((id, isns, role)) = known_now {

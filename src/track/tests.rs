@@ -95,6 +95,7 @@ fn sealed(t: &mut Track, end: u64) -> HashMap<View, (u64, u64, u64, u64)> {
             }
         },
         |_, _, _| {},
+        |_, _, _, _| {},
     );
     sums
 }
@@ -103,17 +104,17 @@ fn sealed(t: &mut Track, end: u64) -> HashMap<View, (u64, u64, u64, u64)> {
 fn two_ends_are_one_connection_with_one_id() {
     let mut t = table();
     t.apply(Fact::End(fact(3, Role::Client, 20, Moment::Established)));
-    let before = t.flush();
+    let before = t.flush(BootNs(0));
     t.apply(Fact::End(fact(3, Role::Server, 21, Moment::Established)));
-    let after = t.flush();
+    let after = t.flush(BootNs(0));
     let (one, two) = (&before.events[0].2, &after.changed[0]);
     assert_eq!(one.id, two.id, "unchanged by the join");
     assert!(two.client.end.is_some() && two.server.end.is_some());
     assert_eq!(t.counts().opened, 1);
     t.apply(Fact::End(fact(3, Role::Client, 30, Moment::Closed(Ending::Reset))));
-    assert!(t.flush().events.is_empty(), "half of it is still open");
+    assert!(t.flush(BootNs(0)).events.is_empty(), "half of it is still open");
     t.apply(Fact::End(fact(3, Role::Server, 31, Moment::Closed(Ending::Aborted))));
-    let over = t.flush().events;
+    let over = t.flush(BootNs(0)).events;
     assert_eq!(over[0].1, EventKind::Closed);
     assert_eq!(over[0].2.outcome, Some(Outcome::AbortedByServer), "a cause beats its echo");
 }
@@ -123,7 +124,7 @@ fn the_id_is_the_same_at_either_end() {
     let (mut a, mut b) = (table(), table());
     a.apply(Fact::End(fact(9, Role::Client, 20, Moment::Established)));
     b.apply(Fact::End(fact(9, Role::Server, 20, Moment::Established)));
-    assert_eq!(a.flush().events[0].2.id, b.flush().events[0].2.id);
+    assert_eq!(a.flush(BootNs(0)).events[0].2.id, b.flush(BootNs(0)).events[0].2.id);
 }
 
 #[test]
@@ -140,9 +141,9 @@ fn roles_of_adopted_pairs_follow_from_their_numbers() {
             ends.reverse();
         }
         ends.into_iter().for_each(|e| t.apply(Fact::End(e)));
-        assert!(t.flush().events.is_empty(), "not shown before the walk is over");
+        assert!(t.flush(BootNs(0)).events.is_empty(), "not shown before the walk is over");
         t.apply(Fact::WalkEnded { at: BootNs(3), complete: true });
-        let events = t.flush().events;
+        let events = t.flush(BootNs(0)).events;
         assert_eq!(events.len(), 1);
         assert_eq!(events[0].1, EventKind::Adopted);
         let c = &events[0].2;
@@ -171,7 +172,7 @@ fn roles_of_adopted_ends_follow_from_listeners() {
     };
     t.apply(Fact::Listen(listen));
     t.apply(Fact::WalkEnded { at: BootNs(3), complete: true });
-    let c = t.flush().events[0].2.clone();
+    let c = t.flush(BootNs(0)).events[0].2.clone();
     let end = c.server.end.as_ref().expect("it stands on the server's side, although its port is higher");
     assert_eq!(end.role_evidence, RoleEvidence::InListenSet);
 }
@@ -181,15 +182,15 @@ fn what_a_complete_walk_does_not_meet_is_gone() {
     let mut t = table();
     t.apply(Fact::End(fact(1, Role::Client, 20, Moment::Established)));
     t.apply(Fact::End(fact(2, Role::Client, 20, Moment::Established)));
-    t.flush();
+    t.flush(BootNs(0));
     t.apply(Fact::WalkBegan { at: BootNs(30) });
     t.apply(Fact::Alive(id(4)));
     t.apply(Fact::WalkEnded { at: BootNs(31), complete: false });
-    assert!(t.flush().events.is_empty(), "nothing follows from a walk that was cut short");
+    assert!(t.flush(BootNs(0)).events.is_empty(), "nothing follows from a walk that was cut short");
     t.apply(Fact::WalkBegan { at: BootNs(40) });
     t.apply(Fact::Alive(id(4)));
     t.apply(Fact::WalkEnded { at: BootNs(41), complete: true });
-    let events = t.flush().events;
+    let events = t.flush(BootNs(0)).events;
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].2.outcome, Some(Outcome::Unknown));
     assert_eq!(t.counts().live, 1);
@@ -234,11 +235,11 @@ fn a_connecting_socket_is_opened_then_established_under_its_new_id() {
     syn.isns = None;
     syn.established = BootNs(0);
     t.apply(Fact::End(syn));
-    let first = t.flush().events;
+    let first = t.flush(BootNs(0)).events;
     assert_eq!(first[0].1, EventKind::Opened);
     assert_eq!(first[0].2.state, ConnectionState::Opening);
     t.apply(Fact::End(fact(1, Role::Client, 20, Moment::Established)));
-    let second = t.flush();
+    let second = t.flush(BootNs(0));
     assert_eq!(second.events[0].1, EventKind::Established);
     assert_eq!(second.removed, [first[0].2.id]);
     assert_eq!(t.counts().opened, 1);
@@ -269,10 +270,10 @@ proptest! {
             }
             t.apply(Fact::End(f));
             if i.is_multiple_of(3) {
-                t.flush();
+                t.flush(BootNs(0));
             }
         }
-        t.flush();
+        t.flush(BootNs(0));
         let n = u64::from(n);
         let counts = t.counts();
         prop_assert_eq!((counts.opened, counts.established, counts.closed, counts.live), (n, n, n, 0));

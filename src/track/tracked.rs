@@ -5,6 +5,7 @@ use crate::model::{
     StableHasher, View,
 };
 
+use super::asked::Heard;
 use super::fact::Ending;
 
 /// What happened since the last flush, to become events.
@@ -47,6 +48,10 @@ pub(super) struct Tracked {
     pub counted_established: bool,
     /// Its end was counted.
     pub counted_over: bool,
+    /// What was asked on it.
+    pub heard: Option<Box<Heard>>,
+    /// As it was published last.
+    pub shared: Option<std::sync::Arc<Connection>>,
 }
 
 /// Position of a view in arrays of two.
@@ -93,6 +98,8 @@ impl Tracked {
             met: [false, false],
             counted_established: false,
             counted_over: false,
+            heard: None,
+            shared: None,
         };
         (tracked, view)
     }
@@ -137,6 +144,9 @@ impl Tracked {
         std::mem::swap(&mut self.connection.client, &mut self.connection.server);
         self.endings.swap(0, 1);
         self.met.swap(0, 1);
+        if let Some(heard) = &mut self.heard {
+            heard.flip();
+        }
     }
 
     /// State and outcome from the ends; says whether the connection has just come to its end.

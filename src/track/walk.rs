@@ -145,7 +145,13 @@ mod tests {
 
     fn sealed(t: &mut Track, start: u64, end: u64) -> Vec<(View, Step, bool)> {
         let mut out = Vec::new();
-        t.seal(BootNs(start), BootNs(end), |c| out.push((c.view, c.step, c.late)), |_, _, _| {});
+        t.seal(
+            BootNs(start),
+            BootNs(end),
+            |c| out.push((c.view, c.step, c.late)),
+            |_, _, _| {},
+            |_, _, _, _| {},
+        );
         out
     }
 
@@ -160,7 +166,7 @@ mod tests {
         t.apply(Fact::WalkEnded { at: BootNs(15), complete: true });
         let counted = sealed(&mut t, 10, 20);
         assert_eq!(counted, [(View::Client, Step::Adopted, true), (View::Server, Step::Adopted, false)]);
-        let events = t.flush().events;
+        let events = t.flush(BootNs(0)).events;
         let c = &events[0].2;
         assert_eq!((events.len(), c.client.address, c.server.address), (1, low, high));
     }
@@ -199,7 +205,7 @@ mod tests {
         t.apply(Fact::Listen(listen));
         t.apply(Fact::WalkEnded { at: BootNs(7), complete: true });
         let (entity, _) = t.listening().next().unwrap();
-        let events = t.flush().events;
+        let events = t.flush(BootNs(0)).events;
         assert_eq!(events[0].2.server.entity, entity);
         assert_eq!(events[0].2.client.end.as_ref().unwrap().role_evidence, RoleEvidence::PeerInListenSet);
     }

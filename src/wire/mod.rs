@@ -5,8 +5,11 @@
 //! What a decoder tells is redacted already: path templates, statements without literals, commands
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
+mod candidates;
+mod conversation;
 pub mod decoder;
 #[cfg(test)]
 pub mod testing;
 
+pub use conversation::Conversation;
 pub use decoder::{Answer, Decoder, Dns, Record, Sniff, Span, Speaker, Told};

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::SourceOptions;
 use crate::identity;
-use crate::model::{BootNs, Hook, Loss, Totals};
+use crate::model::{BootNs, EndId, Hook, Loss, Totals};
 use crate::source::ebpf::{
-    EbpfError, EbpfOptions, EbpfSource, STATE_RING_BYTES, ScopeRoot, WalkDone, WalkKind, Walker,
-    sample_ring_bytes,
+    EbpfError, EbpfOptions, EbpfSource, PAYLOAD_RING_BYTES, STATE_RING_BYTES, ScopeRoot, TURNS_RING_BYTES,
+    WalkDone, WalkKind, Walker, sample_ring_bytes,
 };
-use crate::track::Fact;
+use crate::track::{Fact, Observation};
 
 /// Records of one drain: bounds how long the table works before it publishes.
 const BATCH: usize = 8192;
@@ -25,7 +25,7 @@ pub(in crate::agent) struct Kernel {
     schedule: Schedule,
     sample_lost_before: u64,
     last_walk: (Duration, u64),
-    met: u64,
+    met_before: u64,
     walks: u64,
     last_pass: Duration,
 }
@@ -56,6 +56,8 @@ impl Kernel {
             attach_at: attach_at(options),
             state_ring_bytes: options.state_ring_bytes.unwrap_or(STATE_RING_BYTES),
             sample_ring_bytes: sample_ring_bytes(sockets_in_use()),
+            payload_ring_bytes: if options.requests { PAYLOAD_RING_BYTES } else { TURNS_RING_BYTES },
+            decode: options.requests,
         })?;
         let now = Instant::now();
         let schedule = Schedule {
@@ -71,7 +73,7 @@ impl Kernel {
             schedule,
             sample_lost_before: 0,
             last_walk: (Duration::ZERO, 0),
-            met: 0,
+            met_before: 0,
             walks: 0,
             last_pass: Duration::ZERO,
         })
@@ -84,11 +86,12 @@ impl Kernel {
 
     /// Waits a tick at most, and gives what there is. `slice_end`: the walk is timed to be over just
     /// before it, so that its readings fall into the slice.
-    pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Fact)) {
+    pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Observation<'_>)) {
         self.ebpf.wait(if self.walker.is_running() { WALK_TICK } else { TICK });
         self.ebpf.drain_state(BATCH, &mut each);
+        self.ebpf.drain_payload(BATCH, &mut each);
         if self.walker.is_running() {
-            self.met += self.ebpf.drain_samples(BATCH, &mut each) as u64;
+            self.ebpf.drain_samples(BATCH, &mut each);
             if let Some(done) = self.walker.finished() {
                 self.walk_done(done, now, &mut each);
             }
@@ -97,12 +100,13 @@ impl Kernel {
         }
     }
 
-    /// Reads the ring of opening and closing records until it is empty.
-    pub(super) fn drain(&mut self, mut each: impl FnMut(Fact)) {
+    /// Reads the rings of opening and closing records and of what was said until they are empty.
+    pub(super) fn drain(&mut self, mut each: impl FnMut(Observation<'_>)) {
         while self.ebpf.drain_state(BATCH, &mut each) == BATCH {}
+        while self.ebpf.drain_payload(BATCH, &mut each) == BATCH {}
     }
 
-    fn start_due_walk(&mut self, now: BootNs, slice_end: BootNs, each: &mut impl FnMut(Fact)) {
+    fn start_due_walk(&mut self, now: BootNs, slice_end: BootNs, each: &mut impl FnMut(Observation<'_>)) {
         let clock = Instant::now();
         let s = &mut self.schedule;
         if s.early.last().is_some_and(|after| clock >= s.started + *after) {
@@ -116,8 +120,8 @@ impl Kernel {
             }
         } else if clock >= s.sockets_due && (s.first || before_end(now, slice_end)) {
             self.sample_lost_before = self.ebpf.counts().sample_lost;
-            self.met = 0;
-            each(Fact::WalkBegan { at: now });
+            self.met_before = self.ebpf.sockets_met;
+            each(Observation::Fact(Fact::WalkBegan { at: now }));
             if self.walker.start(WalkKind::Sockets) {
                 s.first = false;
                 s.sockets_due = clock + SOCKETS_EVERY;
@@ -125,7 +129,7 @@ impl Kernel {
         }
     }
 
-    fn walk_done(&mut self, done: WalkDone, now: BootNs, each: &mut impl FnMut(Fact)) {
+    fn walk_done(&mut self, done: WalkDone, now: BootNs, each: &mut impl FnMut(Observation<'_>)) {
         let clock = Instant::now();
         match done.kind {
             WalkKind::Files => {
@@ -137,11 +141,11 @@ impl Kernel {
             }
             WalkKind::Sockets => {
                 // The closings that came while it ran are read after its last record.
-                self.met += drain_all(|n| self.ebpf.drain_samples(n, &mut *each));
+                drain_all(|n| self.ebpf.drain_samples(n, &mut *each));
                 drain_all(|n| self.ebpf.drain_state(n, &mut *each));
                 let complete = done.ok && self.ebpf.counts().sample_lost == self.sample_lost_before;
-                each(Fact::WalkEnded { at: now, complete });
-                self.last_walk = (done.took, self.met);
+                each(Observation::Fact(Fact::WalkEnded { at: now, complete }));
+                self.last_walk = (done.took, self.ebpf.sockets_met - self.met_before);
                 self.walks += 1;
                 self.schedule.sockets_due = self.schedule.sockets_due.max(clock + done.took * WALK_SHARE);
             }
@@ -163,6 +167,11 @@ impl Kernel {
             let _ = self.ebpf.attach_at(dir);
         }
         self.schedule.files_due = Instant::now();
+    }
+
+    /// What these sockets say cannot be decoded: no more of it is captured.
+    pub(super) fn look_away(&mut self, ends: impl Iterator<Item = EndId>) {
+        self.ebpf.look_away(ends.map(|id| id.cookie));
     }
 
     /// Exact totals of ends.
@@ -212,15 +221,8 @@ fn sockets_in_use() -> u64 {
         .sum()
 }
 
-fn drain_all(mut drain: impl FnMut(usize) -> usize) -> u64 {
-    let mut total = 0;
-    loop {
-        let n = drain(BATCH);
-        total += n as u64;
-        if n < BATCH {
-            return total;
-        }
-    }
+fn drain_all(mut drain: impl FnMut(usize) -> usize) {
+    while drain(BATCH) == BATCH {}
 }
 
 /// In the last tenth of the slice.

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::ScopeRoot;
-use crate::model::{BootNs, Hook, HookState, Loss, Totals};
+use crate::model::{BootNs, EndId, Hook, HookState, Loss, Totals};
 use crate::source::ebpf::EbpfError;
 use crate::source::sockdiag::SockDiagError;
-use crate::track::Fact;
+use crate::track::Observation;
 
 use kernel::Kernel;
 use polled::Polled;
@@ -24,6 +24,8 @@ pub struct SourceOptions {
     pub cgroup_mount: Option<PathBuf>,
     /// Size of the ring of opening and closing records, bytes; `None` = the default.
     pub state_ring_bytes: Option<u32>,
+    /// Capture what is said, for decoding.
+    pub requests: bool,
     /// Watch only these processes; for the view without eBPF, where no cgroups could be made.
     pub pids: Vec<u32>,
 }
@@ -81,14 +83,24 @@ impl Source {
 
     /// Waits a tick at most, and gives what there is. `slice_end`: walks are timed to be over just
     /// before it, so that their readings fall into the slice.
-    pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, each: impl FnMut(Fact)) {
-        each!(self, s => s.poll(now, slice_end, each));
+    pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Observation<'_>)) {
+        match self {
+            Source::Kernel(s) => s.poll(now, slice_end, each),
+            Source::Polled(s) => s.poll(now, slice_end, |fact| each(Observation::Fact(fact))),
+        }
     }
 
     /// Reads opening and closing records until there are none.
-    pub(super) fn drain(&mut self, each: impl FnMut(Fact)) {
+    pub(super) fn drain(&mut self, each: impl FnMut(Observation<'_>)) {
         if let Source::Kernel(s) = self {
             s.drain(each);
+        }
+    }
+
+    /// What these sockets say cannot be decoded: no more of it is captured.
+    pub(super) fn look_away(&mut self, ends: impl Iterator<Item = EndId>) {
+        if let Source::Kernel(s) = self {
+            s.look_away(ends);
         }
     }
 

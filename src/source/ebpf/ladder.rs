@@ -50,6 +50,19 @@ pub(super) const RELEASE: Datum = Datum {
     essential: false,
 };
 
+pub(super) const INGRESS: Datum = Datum {
+    name: "latency of answers; what is asked: received",
+    hook: "cgroup_skb/ingress",
+    without: "no turns, no requests",
+    essential: false,
+};
+pub(super) const EGRESS: Datum = Datum {
+    name: "latency of answers; what is asked: sent",
+    hook: "cgroup_skb/egress",
+    without: "no turns, no requests",
+    essential: false,
+};
+
 impl Datum {
     /// The hook's row, from what became of it.
     pub(super) fn row(&self, state: Result<(), String>) -> Hook {

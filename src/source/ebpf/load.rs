@@ -4,8 +4,12 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use aya::maps::HashMap;
 use aya::maps::{Array, Map, MapData, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, CgroupAttachMode, CgroupSock, CgroupSockAddr, Iter, Program};
+use aya::programs::{
+    BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, CgroupSock, CgroupSockAddr, Iter,
+    Program,
+};
 use aya::{Btf, Ebpf, EbpfLoader};
 
 use super::iter::Iterator;
@@ -24,6 +28,9 @@ pub(super) struct Loaded {
     pub counts: PerCpuArray<MapData, Counts>,
     pub state_ring: RingBuf<MapData>,
     pub sample_ring: RingBuf<MapData>,
+    pub payload_ring: RingBuf<MapData>,
+    /// What user space says of sockets, by cookie.
+    pub modes: HashMap<MapData, u64, u32>,
     pub walk: Option<Iterator>,
     pub files: Option<Iterator>,
     pub hooks: Vec<Hook>,
@@ -38,7 +45,9 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         .btf(Some(&btf))
         .override_global("wake_at", &wake_at, true)
         .map_max_entries("state_ring", options.state_ring_bytes)
+        .override_global("payload_wake_at", &(u64::from(options.payload_ring_bytes) / 4), true)
         .map_max_entries("sample_ring", options.sample_ring_bytes)
+        .map_max_entries("payload_ring", options.payload_ring_bytes)
         .load(OBJECT)
         .map_err(|e| EbpfError::Object(with_causes(&e)))?;
 
@@ -61,6 +70,7 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         let loaded = match ebpf.program_mut(name) {
             Some(Program::CgroupSockAddr(p)) => p.load().map_err(|e| ladder::why(&e)),
             Some(Program::CgroupSock(p)) => p.load().map_err(|e| ladder::why(&e)),
+            Some(Program::CgroupSkb(p)) => p.load().map_err(|e| ladder::why(&e)),
             _ => Err(format!("the object has no program `{name}`")),
         };
         let attached = loaded.and_then(|()| {
@@ -73,6 +83,8 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         counts: take(&mut ebpf, "counts")?,
         state_ring: take(&mut ebpf, "state_ring")?,
         sample_ring: take(&mut ebpf, "sample_ring")?,
+        payload_ring: take(&mut ebpf, "payload_ring")?,
+        modes: take(&mut ebpf, "modes")?,
         walk: walk.ok(),
         files: files.ok(),
         hooks,
@@ -80,10 +92,12 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
     })
 }
 
-const CGROUP_PROGRAMS: [(Datum, &str); 3] = [
+const CGROUP_PROGRAMS: [(Datum, &str); 5] = [
     (ladder::ATTEMPT4, "webb_connect4"),
     (ladder::ATTEMPT6, "webb_connect6"),
     (ladder::RELEASE, "webb_release"),
+    (ladder::INGRESS, "webb_ingress"),
+    (ladder::EGRESS, "webb_egress"),
 ];
 
 /// Attaches all cgroup programs that were loaded to one more cgroup: a watched path that returned.
@@ -139,6 +153,15 @@ fn attach_cgroup(ebpf: &mut Ebpf, name: &str, path: &Path) -> Result<(), String>
         Some(Program::CgroupSock(p)) => {
             let p: &mut CgroupSock = p;
             p.attach(dir, CgroupAttachMode::Single).map(|_| ()).map_err(|e| ladder::why(&e))
+        }
+        Some(Program::CgroupSkb(p)) => {
+            let way = if name == "webb_ingress" {
+                CgroupSkbAttachType::Ingress
+            } else {
+                CgroupSkbAttachType::Egress
+            };
+            let p: &mut CgroupSkb = p;
+            p.attach(dir, way, CgroupAttachMode::Single).map(|_| ()).map_err(|e| ladder::why(&e))
         }
         _ => Err(format!("the object has no program `{name}`")),
     }

@@ -7,6 +7,7 @@ mod iter;
 mod ladder;
 mod load;
 mod records;
+mod said;
 mod walker;
 
 use std::os::fd::AsFd;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::model::{Cause, EndCounts, Hook, HookState, Loss, LossKind, Totals};
-use crate::track::Fact;
+use crate::track::Observation;
 
 pub use walker::{WalkDone, WalkKind, Walker};
 
@@ -60,8 +61,19 @@ pub struct EbpfOptions {
     pub state_ring_bytes: u32,
     /// Size of the ring of samples, bytes.
     pub sample_ring_bytes: u32,
+    /// Size of the ring of what is said, bytes.
+    pub payload_ring_bytes: u32,
+    /// Capture what is said, for decoding; else connections and turns only.
+    pub decode: bool,
 }
 
+/// `enum webb_mode`.
+const MODE_OFF: u32 = 2;
+
+/// Holds 0.25 s of 20,000 exchanges/s with both ends in scope.
+pub const PAYLOAD_RING_BYTES: u32 = 4 << 20;
+/// Turns only.
+pub const TURNS_RING_BYTES: u32 = 256 << 10;
 /// Holds 0.3 s of 17,000 connections/s.
 pub const STATE_RING_BYTES: u32 = 4 << 20;
 /// Bytes of the ring of samples for so many open sockets: a first walk describes every socket in full,
@@ -81,6 +93,8 @@ pub struct KernelCounts {
     pub state_produced: u64,
     /// Samples lost, to tell whether a walk was complete.
     pub sample_lost: u64,
+    /// Pieces of what was said that were to be told, lost ones included.
+    pub pieces_produced: u64,
     /// Everything lost, by kind.
     pub loss: Loss,
 }
@@ -92,6 +106,8 @@ pub struct EbpfSource {
     /// Records of a kind or length that this build does not know: none, unless the committed
     /// object and this build differ.
     pub unknown_records: u64,
+    /// Sockets that walks have reported so far.
+    pub sockets_met: u64,
     ring_bytes: u64,
 }
 
@@ -103,6 +119,7 @@ impl EbpfSource {
             all: u32::from(options.scopes.is_empty()),
             own: std::process::id(),
             epoch: 1,
+            decode: u32::from(options.decode),
             ..records::Config::default()
         };
         fill_scopes(&mut config, &options.scopes)?;
@@ -114,8 +131,9 @@ impl EbpfSource {
         }
         let walker = Walker::spawn(loaded.walk.take(), loaded.files.take());
         trim_heap();
-        let ring_bytes = u64::from(options.state_ring_bytes) + u64::from(options.sample_ring_bytes);
-        Ok((EbpfSource { loaded, config, unknown_records: 0, ring_bytes }, walker))
+        let rings = [options.state_ring_bytes, options.sample_ring_bytes, options.payload_ring_bytes];
+        let ring_bytes = rings.into_iter().map(u64::from).sum();
+        Ok((EbpfSource { loaded, config, unknown_records: 0, sockets_met: 0, ring_bytes }, walker))
     }
 
     /// Each datum with its hook.
@@ -123,9 +141,10 @@ impl EbpfSource {
         &self.loaded.hooks
     }
 
-    /// Waits until the state ring fills or the time is over.
+    /// Waits until the ring of states or of payload fills, or the time is over.
     pub fn wait(&self, at_most: Duration) {
-        let mut fds = [PollFd::from_borrowed_fd(self.loaded.state_ring.as_fd(), PollFlags::IN)];
+        let rings = [&self.loaded.state_ring, &self.loaded.payload_ring];
+        let mut fds = rings.map(|ring| PollFd::from_borrowed_fd(ring.as_fd(), PollFlags::IN));
         let timeout = rustix::time::Timespec {
             tv_sec: at_most.as_secs() as i64,
             tv_nsec: i64::from(at_most.subsec_nanos()),
@@ -135,13 +154,42 @@ impl EbpfSource {
     }
 
     /// Reads up to `at_most` state records; says how many there were.
-    pub fn drain_state(&mut self, at_most: usize, each: impl FnMut(Fact)) -> usize {
-        drain(&mut self.loaded.state_ring, records::parse, at_most, &mut self.unknown_records, each)
+    pub fn drain_state(&mut self, at_most: usize, mut each: impl FnMut(Observation<'_>)) -> usize {
+        drain(&mut self.loaded.state_ring, at_most, &mut self.unknown_records, |bytes| {
+            records::parse(bytes).map(|fact| each(Observation::Fact(fact)))
+        })
+    }
+
+    /// Reads up to `at_most` records of what is said and of turns; says how many there were.
+    pub fn drain_payload(&mut self, at_most: usize, mut each: impl FnMut(Observation<'_>)) -> usize {
+        drain(&mut self.loaded.payload_ring, at_most, &mut self.unknown_records, |bytes| {
+            said::parse(bytes, &mut each)
+        })
     }
 
     /// Reads up to `at_most` records of the walk; says how many there were.
-    pub fn drain_samples(&mut self, at_most: usize, each: impl FnMut(Fact)) -> usize {
-        drain(&mut self.loaded.sample_ring, records::parse_met, at_most, &mut self.unknown_records, each)
+    pub fn drain_samples(&mut self, at_most: usize, mut each: impl FnMut(Observation<'_>)) -> usize {
+        drain(&mut self.loaded.sample_ring, at_most, &mut self.unknown_records, |bytes| {
+            if said::is_mine(bytes) {
+                return said::parse(bytes, &mut each);
+            }
+            self.sockets_met += 1;
+            records::parse_met(bytes).map(|fact| each(Observation::Fact(fact)))
+        })
+    }
+
+    /// Captures what is said from now on, or no more.
+    pub fn set_decode(&mut self, decode: bool) {
+        self.config.decode = u32::from(decode);
+        self.write_config();
+    }
+
+    /// Has no more captured of these sockets: what they say cannot be decoded.
+    pub fn look_away(&mut self, cookies: impl Iterator<Item = u64>) {
+        for cookie in cookies {
+            // A full map forgets the one that was not used for longest: it is captured again.
+            let _ = self.loaded.modes.insert(cookie, MODE_OFF, 0);
+        }
     }
 
     /// Numbers the next pass over open files; to be called before it starts.
@@ -197,6 +245,9 @@ impl EbpfSource {
                 n.state_lost += v.state_lost;
                 n.sample_lost += v.sample_lost;
                 n.no_storage += v.no_storage;
+                n.pieces_produced += v.pieces_produced;
+                n.pieces_lost += v.pieces_lost;
+                n.turns_lost += v.turns_lost;
             }
         }
         let of = |role: usize| EndCounts {
@@ -210,10 +261,13 @@ impl EbpfSource {
         loss.add(LossKind::State, Cause::RingFull, n.state_lost);
         loss.add(LossKind::Sample, Cause::RingFull, n.sample_lost);
         loss.add(LossKind::State, Cause::NoStorage, n.no_storage);
+        loss.add(LossKind::Exchange, Cause::RingFull, n.pieces_lost);
+        loss.add(LossKind::Turn, Cause::RingFull, n.turns_lost);
         KernelCounts {
             ends: Totals { unknown: of(0), client: of(1), server: of(2) },
             state_produced: n.state_produced,
             sample_lost: n.sample_lost,
+            pieces_produced: n.pieces_produced,
             loss,
         }
     }
@@ -239,18 +293,14 @@ fn fill_scopes(config: &mut records::Config, scopes: &[ScopeRoot]) -> Result<(),
 
 fn drain(
     ring: &mut aya::maps::RingBuf<aya::maps::MapData>,
-    parse: fn(&[u8]) -> Option<Fact>,
     at_most: usize,
     unknown: &mut u64,
-    mut each: impl FnMut(Fact),
+    mut each: impl FnMut(&[u8]) -> Option<()>,
 ) -> usize {
     let mut n = 0;
     while n < at_most {
         let Some(item) = ring.next() else { break };
-        match parse(&item) {
-            Some(fact) => each(fact),
-            None => *unknown += 1,
-        }
+        *unknown += u64::from(each(&item).is_none());
         n += 1;
     }
     n

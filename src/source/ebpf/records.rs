@@ -35,6 +35,8 @@ pub(super) struct Config {
     pub epoch: u32,
     pub pass: u32,
     pub pass_complete: u32,
+    pub decode: u32,
+    pub pad: u32,
     pub scope_id: [u64; SCOPES],
     pub scope_level: [u32; SCOPES],
 }
@@ -53,6 +55,9 @@ pub(super) struct Counts {
     pub sample_produced: u64,
     pub sample_lost: u64,
     pub no_storage: u64,
+    pub pieces_produced: u64,
+    pub pieces_lost: u64,
+    pub turns_lost: u64,
 }
 
 // SAFETY: repr(C), integers only, no padding (checked by `layouts_match_the_header`).
@@ -330,8 +335,8 @@ mod tests {
         assert_eq!(size_of::<Sample>(), 64);
         assert_eq!(size_of::<Alive>(), 24);
         assert_eq!(size_of::<FarListen>(), 32);
-        assert_eq!(size_of::<Config>(), 6 * 4 + SCOPES * 12);
-        assert_eq!(size_of::<Counts>(), 25 * 8);
+        assert_eq!(size_of::<Config>(), 8 * 4 + SCOPES * 12);
+        assert_eq!(size_of::<Counts>(), 28 * 8);
     }
 
     proptest! {

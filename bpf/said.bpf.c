@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is said: the first bytes of each message, with where they stand. Pieces gather in a batch on
+ * the socket, both directions together, so that a record tells several exchanges; it leaves when
+ * there is no more room, by the walk, or at close. Order, duplicates and gaps are for user space.
+ */
+
+/* Captured of one message. Powers of two: older verifiers want a mask. */
+#define CAP_LARGE 1024
+#define CAP_SMALL 256
+#define BATCH 1728
+
+struct webb_flow {
+	__u32 lock; /* held by who appends; nobody waits for it */
+	__u32 used;
+	__u32 pieces;
+	__u32 got[2]; /* captured of the message that goes on, sent and received */
+	__u32 pad;
+	struct webb_said head;
+	__u8 batch[BATCH];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct webb_flow);
+} flows SEC(".maps");
+
+/* By cookie, enum webb_mode: what user space found out. Looked at when a batch leaves. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u32);
+} modes SEC(".maps");
+
+/* A segment, as far as it matters. */
+struct segment {
+	__u64 now;
+	__u64 turned;
+	__u32 seq;
+	__u32 ack;
+	__u32 len;
+	__u32 at; /* where its payload begins */
+	__u8 flags;
+};
+
+static __always_inline void fill_head(struct webb_said *h, struct webb_sock *s, __u32 bytes)
+{
+	h->kind = WEBB_SAID;
+	h->pad = 0;
+	h->bytes = bytes;
+	h->generation = s->generation;
+	h->cookie = s->cookie;
+	h->netns_cookie = s->netns_cookie;
+	h->sent_last = s->way[0].last;
+	h->received_last = s->way[1].last;
+	h->sent_end = s->way[0].end;
+	h->received_end = s->way[1].end;
+}
+
+static __always_inline void fill_piece(struct webb_piece *p, const struct segment *g, __u32 cap)
+{
+	p->at = g->now;
+	p->turned = g->turned;
+	p->seq = g->seq;
+	p->ack = g->ack;
+	p->len = g->len;
+	p->cap = cap;
+	p->flags = g->flags;
+	p->pad = 0;
+}
+
+static __always_inline __u64 payload_wakeup(void *ring)
+{
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= payload_wake_at ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
+/* The batch leaves; its lock is held. */
+static __always_inline void tell_said(void *ring, struct webb_sock *s, struct webb_flow *f)
+{
+	struct webb_counts *n = get_counts();
+	__u32 used = f->used;
+	__u64 key = s->cookie;
+	__u32 *mode;
+
+	if (!used || used > BATCH || !n)
+		return;
+	fill_head(&f->head, s, used);
+	if (bpf_ringbuf_output(ring, &f->head, sizeof(f->head) + used, payload_wakeup(ring)))
+		n->pieces_lost += f->pieces;
+	f->used = 0;
+	f->pieces = 0;
+	mode = bpf_map_lookup_elem(&modes, &key);
+	if (mode)
+		s->mode = *mode;
+}
+
+static __always_inline int try_lock(struct webb_flow *f)
+{
+	return !__sync_lock_test_and_set(&f->lock, 1);
+}
+
+static __always_inline void unlock(struct webb_flow *f)
+{
+	__sync_lock_test_and_set(&f->lock, 0);
+}
+
+/* What is still in the batch leaves: the socket closes, or the walk comes by. */
+static __always_inline void flush_said(void *ring, struct sock *sk, struct webb_sock *s)
+{
+	struct webb_flow *f = bpf_sk_storage_get(&flows, sk, 0, 0);
+
+	if (!f || !f->used || !try_lock(f))
+		return;
+	tell_said(ring, s, f);
+	unlock(f);
+}
+
+/* Both directions at once: the piece leaves by itself. */
+static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *s, const struct segment *g,
+				       __u32 cap, struct webb_counts *n)
+{
+	struct {
+		struct webb_said head;
+		struct webb_piece piece;
+		__u8 data[CAP_LARGE];
+	} *r = bpf_ringbuf_reserve(&payload_ring, sizeof(*r), 0);
+
+	if (!r) {
+		n->pieces_lost++;
+		return;
+	}
+	fill_head(&r->head, s, sizeof(r->piece) + ((cap + 7) & ~7u));
+	fill_piece(&r->piece, g, cap);
+	cap = (cap - 1) & (CAP_LARGE - 1);
+	barrier_var(cap);
+	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
+		r->piece.cap = 0;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* `max` is a constant. */
+static __always_inline void append(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
+				   const struct segment *g, __u32 cap, const __u32 max)
+{
+	struct webb_piece *p;
+	__u32 at;
+
+	if (f->used > BATCH - sizeof(*p) - max)
+		tell_said(&payload_ring, s, f);
+	at = f->used;
+	barrier_var(at);
+	if (at > BATCH - sizeof(*p) - max)
+		return;
+	p = (void *)f->batch + at;
+	fill_piece(p, g, cap);
+	cap = (cap - 1) & (max - 1);
+	barrier_var(cap);
+	if (bpf_skb_load_bytes(skb, g->at, (void *)(p + 1), cap + 1))
+		p->cap = 0;
+	f->used = at + sizeof(*p) + ((cap + 8) & ~7u);
+	f->pieces++;
+}
+
+/* TLS from here on: its first record tells user space so, the rest is not looked at. */
+static __always_inline int is_tls(struct __sk_buff *skb, const struct segment *g)
+{
+	__u8 b[3];
+
+	return g->len >= 3 && !bpf_skb_load_bytes(skb, g->at, b, 3) && b[0] == 0x16 && b[1] == 3 && b[2] <= 4;
+}
+
+/* New payload, `received` or sent. */
+static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, struct webb_sock *s,
+				 struct segment *g, __u32 received)
+{
+	struct webb_counts *n = get_counts();
+	struct webb_flow *f;
+	__u32 got, cap, room;
+
+	f = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!f || !n) {
+		if (n) {
+			n->pieces_produced++;
+			n->pieces_lost++;
+		}
+		return;
+	}
+	got = g->turned || !s->way[received & 1].count ? 0 : f->got[received & 1];
+	room = received == s->asking || s->asking > 1 ? CAP_LARGE : CAP_SMALL;
+	if (got >= room)
+		return;
+	cap = room - got;
+	if (cap > g->len)
+		cap = g->len;
+	f->got[received & 1] = got + cap;
+	n->pieces_produced++;
+	if (!got && is_tls(skb, g))
+		s->mode = WEBB_MODE_OFF;
+	if (!try_lock(f)) {
+		tell_alone(skb, s, g, cap, n);
+		return;
+	}
+	if (cap <= CAP_SMALL)
+		append(skb, s, f, g, cap, CAP_SMALL);
+	else
+		append(skb, s, f, g, cap, CAP_LARGE);
+	if (s->mode == WEBB_MODE_OFF)
+		tell_said(&payload_ring, s, f);
+	unlock(f);
+}

@@ -1,0 +1,352 @@
+//! What is said at each end: pieces in order, given to the decoder of their conversation.
+//!
+//! An end whose role is not known yet, or that was not described yet, has its pieces wait for a
+//! moment; what waits too long, or finds no room, is counted as lost.
+
+use std::collections::HashMap;
+
+use super::piece::{Early, Piece, Progress};
+use super::stream::{Sink, Stream};
+use super::table::Track;
+use crate::model::{BootNs, EndId, Endpoint, Isns, View};
+use crate::wire::{Conversation, Speaker, Told};
+
+/// Bytes of pieces that wait for their end, all together.
+const WAITING_BYTES: usize = 4 << 20;
+/// A piece waits this long for its end.
+const WAIT_NS: u64 = 2_000_000_000;
+/// An end that closed is listened to for so long: its last pieces may come after its closing.
+const LINGER_NS: u64 = 250_000_000;
+
+/// The conversation at one end.
+#[derive(Debug)]
+pub(super) struct Flow {
+    conversation: Conversation,
+    streams: [Stream; 2],
+    /// Nothing of an adopted end's streams was seen yet.
+    begun: [bool; 2],
+    /// The source was told to look away.
+    pub(super) ignored: bool,
+    pub(super) view: View,
+}
+
+impl Flow {
+    fn new(isns: Isns, adopted: bool, view: View) -> Self {
+        // The first byte has the number after the SYN's.
+        let streams = [Stream::new(isns.tx.wrapping_add(1)), Stream::new(isns.rx.wrapping_add(1))];
+        Flow { conversation: Conversation::new(adopted), streams, begun: [!adopted; 2], ignored: false, view }
+    }
+
+    fn speaker(&self, sent: bool) -> Speaker {
+        if sent == (self.view == View::Client) { Speaker::Client } else { Speaker::Server }
+    }
+
+    fn piece(&mut self, p: &Piece<'_>, out: &mut Vec<Told>) {
+        // What one side acknowledges has passed here before, at either end.
+        self.advance(!p.sent, p.ack, p.turned.unwrap_or(p.at), out);
+        if !std::mem::replace(&mut self.begun[usize::from(!p.sent)], true) {
+            self.streams[usize::from(!p.sent)].skip_to(p.seq);
+        }
+        let from = self.speaker(p.sent);
+        let stream = &mut self.streams[usize::from(!p.sent)];
+        stream.piece(p, &mut Hear { conversation: &mut self.conversation, from, out });
+    }
+
+    fn advance(&mut self, sent: bool, seq: u32, at: BootNs, out: &mut Vec<Told>) {
+        if !self.begun[usize::from(!sent)] {
+            return;
+        }
+        let from = self.speaker(sent);
+        let stream = &mut self.streams[usize::from(!sent)];
+        stream.advance(seq, at, &mut Hear { conversation: &mut self.conversation, from, out });
+    }
+}
+
+/// A stream's listener: the conversation, and who speaks.
+struct Hear<'a> {
+    conversation: &'a mut Conversation,
+    from: Speaker,
+    out: &'a mut Vec<Told>,
+}
+
+impl Sink for Hear<'_> {
+    fn bytes(&mut self, at: BootNs, offset: u64, data: &[u8]) {
+        self.conversation.bytes(self.from, at, offset, data, self.out);
+    }
+
+    fn gap(&mut self, at: BootNs, offset: u64, len: u64) {
+        self.conversation.gap(self.from, at, offset, len, self.out);
+    }
+
+    fn turn(&mut self) {
+        self.conversation.turn(self.from, self.out);
+    }
+}
+
+/// All flows, and pieces that wait for theirs.
+#[derive(Debug, Default)]
+pub(super) struct Flows {
+    pub(super) live: HashMap<EndId, Flow>,
+    waiting: HashMap<EndId, Vec<Waits>>,
+    waiting_bytes: usize,
+    /// Ends that closed, with when.
+    closed: Vec<(BootNs, EndId)>,
+    /// Payload that came with a handshake, by where it went: the end may be described later.
+    early: Vec<EarlyPiece>,
+    /// Nothing more can be learnt from these.
+    opaque: Vec<EndId>,
+    told: Vec<Told>,
+    lost: u64,
+    seen: u64,
+}
+
+#[derive(Debug)]
+struct Waits {
+    piece: Owned,
+    since: BootNs,
+}
+
+#[derive(Debug)]
+struct EarlyPiece {
+    netns: u32,
+    local: Endpoint,
+    peer: Endpoint,
+    piece: Owned,
+}
+
+/// A piece that is kept.
+#[derive(Debug)]
+struct Owned {
+    at: BootNs,
+    sent: bool,
+    seq: u32,
+    ack: u32,
+    len: u32,
+    data: Box<[u8]>,
+    turned: Option<BootNs>,
+    in_order: bool,
+}
+
+impl Owned {
+    fn of(p: &Piece<'_>) -> Self {
+        Owned {
+            at: p.at,
+            sent: p.sent,
+            seq: p.seq,
+            ack: p.ack,
+            len: p.len,
+            data: p.data.into(),
+            turned: p.turned,
+            in_order: p.in_order,
+        }
+    }
+
+    fn piece(&self, id: EndId) -> Piece<'_> {
+        Piece {
+            id,
+            at: self.at,
+            sent: self.sent,
+            seq: self.seq,
+            ack: self.ack,
+            len: self.len,
+            data: &self.data,
+            turned: self.turned,
+            in_order: self.in_order,
+        }
+    }
+}
+
+/// Where an end stands for its pieces.
+enum Place {
+    Ready(u64, View),
+    /// Not described, or its role is not known yet.
+    NotYet,
+}
+
+impl Track {
+    /// Takes a piece of what was said.
+    pub(super) fn piece(&mut self, p: &Piece<'_>) {
+        self.flows.seen += 1;
+        if self.flows.waiting.contains_key(&p.id) {
+            return self.wait(p);
+        }
+        match self.place(p.id) {
+            Place::Ready(key, view) => self.hear(key, view, p),
+            Place::NotYet => self.wait(p),
+        }
+    }
+
+    /// Takes how far an end is.
+    pub(super) fn progress(&mut self, p: &Progress) {
+        if self.flows.waiting.contains_key(&p.id) {
+            return;
+        }
+        let Place::Ready(key, view) = self.place(p.id) else { return };
+        let Some(flow) = self.flows.live.get_mut(&p.id) else { return };
+        let mut told = std::mem::take(&mut self.flows.told);
+        for (sent, reached) in [(true, p.sent), (false, p.received)] {
+            if let Some((seq, at)) = reached {
+                flow.advance(sent, seq, at, &mut told);
+            }
+        }
+        self.tell(key, view, p.id, told);
+    }
+
+    /// Takes payload that came with a handshake.
+    pub(super) fn early(&mut self, e: &Early<'_>) {
+        self.flows.seen += 1;
+        if self.flows.early.len() >= 1024 {
+            self.flows.early.remove(0);
+            self.flows.lost += 1;
+        }
+        let piece = Owned::of(&e.piece);
+        self.flows.early.push(EarlyPiece { netns: e.netns, local: e.local, peer: e.peer, piece });
+    }
+
+    fn place(&self, id: EndId) -> Place {
+        match self.ends.get(&id) {
+            Some(&(key, view)) if self.rows.get(&key).is_some_and(|r| r.connection.role_known) => {
+                Place::Ready(key, view)
+            }
+            _ => Place::NotYet,
+        }
+    }
+
+    fn wait(&mut self, p: &Piece<'_>) {
+        let flows = &mut self.flows;
+        if flows.waiting_bytes + p.data.len() > WAITING_BYTES {
+            flows.lost += 1;
+            return;
+        }
+        flows.waiting_bytes += p.data.len() + size_of::<Waits>();
+        let waits = Waits { piece: Owned::of(p), since: p.at };
+        flows.waiting.entry(p.id).or_default().push(waits);
+    }
+
+    /// The conversation at an end hears a piece.
+    fn hear(&mut self, key: u64, view: View, p: &Piece<'_>) {
+        if !self.flows.live.contains_key(&p.id) {
+            let Some(end) = self.rows.get(&key).and_then(|r| r.side(view).end.as_ref()) else { return };
+            let (Some(isns), adopted) = (end.isns, end.adopted) else { return };
+            let place = (end.owner.netns, end.local, end.peer);
+            let mut flow = Flow::new(isns, adopted, view);
+            let mut told = std::mem::take(&mut self.flows.told);
+            self.flows.early_of(place, p.id, &mut flow, &mut told);
+            self.flows.live.insert(p.id, flow);
+            self.tell(key, view, p.id, told);
+        }
+        let Some(flow) = self.flows.live.get_mut(&p.id) else { return };
+        flow.view = view;
+        let mut told = std::mem::take(&mut self.flows.told);
+        flow.piece(p, &mut told);
+        self.tell(key, view, p.id, told);
+    }
+
+    /// Counts what a decoder has told, and gives its list back for the next time.
+    fn tell(&mut self, key: u64, view: View, id: EndId, mut told: Vec<Told>) {
+        let Some(flow) = self.flows.live.get_mut(&id) else { return };
+        let undecoded = flow.conversation.take_undecoded();
+        let protocol = flow.conversation.protocol();
+        if flow.conversation.is_opaque() && !std::mem::replace(&mut flow.ignored, true) {
+            self.flows.opaque.push(id);
+            if let Some(protocol) = protocol {
+                self.asked.recognised(&mut self.rows, key, view, protocol);
+            }
+        }
+        if undecoded > 0 {
+            self.asked.undecoded(&mut self.rows, key, view, undecoded);
+        }
+        for t in told.drain(..) {
+            self.asked.told(&mut self.rows, key, view, t);
+        }
+        self.flows.told = told;
+    }
+
+    /// An end closed: it is listened to for a moment longer.
+    pub(super) fn flow_closed(&mut self, id: EndId, at: BootNs) {
+        self.flows.closed.push((at, id));
+    }
+
+    /// Gives waiting pieces another try, and ends conversations whose ends closed a while ago.
+    pub(super) fn settle_flows(&mut self, now: BootNs) {
+        let ids: Vec<EndId> = self.flows.waiting.keys().copied().collect();
+        for id in ids {
+            let place = self.place(id);
+            let Some(waits) = self.flows.waiting.remove(&id) else { continue };
+            match place {
+                Place::Ready(key, view) => {
+                    for w in waits {
+                        self.flows.waiting_bytes -= w.piece.data.len() + size_of::<Waits>();
+                        self.hear(key, view, &w.piece.piece(id));
+                    }
+                }
+                Place::NotYet => {
+                    let (old, young): (Vec<_>, Vec<_>) =
+                        waits.into_iter().partition(|w| now.since(w.since) > WAIT_NS);
+                    for w in &old {
+                        self.flows.waiting_bytes -= w.piece.data.len() + size_of::<Waits>();
+                    }
+                    // The role of a described end may never be known: that is no loss.
+                    if !self.ends.contains_key(&id) {
+                        self.flows.lost += old.len() as u64;
+                    }
+                    if !young.is_empty() {
+                        self.flows.waiting.insert(id, young);
+                    }
+                }
+            }
+        }
+        let before = self.flows.early.len();
+        self.flows.early.retain(|e| now.since(e.piece.at) <= WAIT_NS);
+        self.flows.lost += (before - self.flows.early.len()) as u64;
+        let (over, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.flows.closed)
+            .into_iter()
+            .partition(|(at, _)| now.since(*at) > LINGER_NS);
+        self.flows.closed = rest;
+        for (at, id) in over {
+            self.end_flow(id, at);
+        }
+    }
+
+    fn end_flow(&mut self, id: EndId, at: BootNs) {
+        let Some(flow) = self.flows.live.get_mut(&id) else { return };
+        let mut told = std::mem::take(&mut self.flows.told);
+        flow.conversation.end(at, &mut told);
+        match self.ends.get(&id).copied() {
+            Some((key, view)) => self.tell(key, view, id, told),
+            None => {
+                told.clear();
+                self.flows.told = told;
+            }
+        }
+        self.flows.live.remove(&id);
+    }
+
+    /// Ends of which nothing more can be learnt, since the last call.
+    pub fn take_opaque(&mut self) -> Vec<EndId> {
+        std::mem::take(&mut self.flows.opaque)
+    }
+
+    /// Pieces that were seen, and those of them that belong to no end that is known.
+    pub fn pieces(&self) -> (u64, u64) {
+        (self.flows.seen, self.flows.lost)
+    }
+}
+
+impl Flows {
+    /// Gives a new flow what came with its handshake.
+    fn early_of(
+        &mut self,
+        (netns, local, peer): (u32, Endpoint, Endpoint),
+        id: EndId,
+        flow: &mut Flow,
+        told: &mut Vec<Told>,
+    ) {
+        while let Some(i) =
+            self.early.iter().position(|e| e.netns == netns && e.local == local && e.peer == peer)
+        {
+            let e = self.early.remove(i);
+            flow.piece(&e.piece.piece(id), told);
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! One connection's conversation: finds out by its bytes which protocol it is, and decodes it.
+//!
+//! Nothing is concluded from ports. While no decoder has evidence the first bytes of each message are
+//! kept (at most [`KEPT`] of a side) and looked at; after [`TRIES`] messages in vain the conversation
+//! is given up. A decoder that says that its protocol is over (STARTTLS, an upgrade) is replaced.
+
+use super::candidates::{self, Found};
+use super::decoder::{Decoder, Speaker, Told};
+use crate::model::{BootNs, Known, Protocol};
+
+/// Bytes of each side that are kept for finding out.
+const KEPT: usize = 2048;
+/// Messages of the client that are looked at before it is given up.
+const TRIES: u8 = 12;
+
+/// A conversation that is being followed.
+pub struct Conversation {
+    stage: Stage,
+    /// Open before we watched: its beginning was not seen.
+    adopted: bool,
+    undecoded: u64,
+}
+
+enum Stage {
+    Looking(Looking),
+    Decoding(Protocol, Box<dyn Decoder>),
+    /// Not to be decoded: recognised, or given up.
+    Opaque(Option<Protocol>),
+}
+
+#[derive(Default)]
+struct Looking {
+    kept: [Vec<u8>; 2],
+    /// (who, when, offset, length), in the order in which they came.
+    runs: Vec<(Speaker, BootNs, u64, usize)>,
+    tries: u8,
+    /// What was kept cannot be any of them, or is torn: until the client's next message.
+    skip: bool,
+}
+
+impl Conversation {
+    /// A conversation from its first byte on, or, `adopted`, from somewhere in the middle.
+    pub fn new(adopted: bool) -> Self {
+        let looking = Looking { skip: adopted, ..Looking::default() };
+        Conversation { stage: Stage::Looking(looking), adopted, undecoded: 0 }
+    }
+
+    /// The protocol, once there is evidence.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match &self.stage {
+            Stage::Decoding(protocol, _) => Some(*protocol),
+            Stage::Opaque(protocol) => *protocol,
+            Stage::Looking(_) => None,
+        }
+    }
+
+    /// Nothing more can be learnt from its bytes.
+    pub fn is_opaque(&self) -> bool {
+        matches!(self.stage, Stage::Opaque(_))
+    }
+
+    /// Bytes in which requests of a known protocol may have been missed, since the last call.
+    pub fn take_undecoded(&mut self) -> u64 {
+        let mut n = std::mem::take(&mut self.undecoded);
+        if let Stage::Decoding(_, decoder) = &mut self.stage {
+            n += decoder.take_undecoded();
+        }
+        n
+    }
+
+    /// See [`Decoder::bytes`].
+    pub fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
+        match &mut self.stage {
+            Stage::Opaque(_) => return,
+            Stage::Decoding(_, decoder) => decoder.bytes(from, at, offset, data, out),
+            Stage::Looking(looking) => {
+                if !looking.keep(from, at, offset, data) {
+                    return;
+                }
+                self.look(out);
+            }
+        }
+        self.follow(out);
+    }
+
+    /// See [`Decoder::gap`].
+    pub fn gap(&mut self, from: Speaker, at: BootNs, offset: u64, len: u64, out: &mut Vec<Told>) {
+        match &mut self.stage {
+            Stage::Opaque(_) => return,
+            Stage::Decoding(_, decoder) => decoder.gap(from, at, offset, len, out),
+            Stage::Looking(looking) => looking.tear(),
+        }
+        self.follow(out);
+    }
+
+    /// See [`Decoder::turn`].
+    pub fn turn(&mut self, from: Speaker, out: &mut Vec<Told>) {
+        match &mut self.stage {
+            Stage::Opaque(_) => {}
+            Stage::Decoding(_, decoder) => decoder.turn(from, out),
+            Stage::Looking(looking) => {
+                if from == Speaker::Client && (looking.skip || !looking.kept[1].is_empty()) {
+                    looking.tries += 1;
+                    looking.clear();
+                    if looking.tries >= TRIES {
+                        self.stage = Stage::Opaque(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// See [`Decoder::end`].
+    pub fn end(&mut self, at: BootNs, out: &mut Vec<Told>) {
+        if let Stage::Decoding(_, decoder) = &mut self.stage {
+            decoder.end(at, out);
+        }
+    }
+
+    fn look(&mut self, out: &mut Vec<Told>) {
+        let Stage::Looking(looking) = &mut self.stage else { return };
+        match candidates::find(&looking.kept[0], &looking.kept[1], self.adopted) {
+            Found::Decoder(protocol, mut decoder) => {
+                looking.replay(decoder.as_mut(), out);
+                self.stage = Stage::Decoding(protocol, decoder);
+            }
+            Found::Opaque(protocol) => self.stage = Stage::Opaque(Some(protocol)),
+            Found::NotYet => {}
+            Found::Nothing => looking.tear(),
+        }
+    }
+
+    /// Goes on with what the protocol turned into.
+    fn follow(&mut self, _out: &mut [Told]) {
+        let Stage::Decoding(_, decoder) = &mut self.stage else { return };
+        let Some(next) = decoder.over() else { return };
+        self.undecoded += decoder.take_undecoded();
+        self.adopted = false;
+        self.stage = match candidates::after(next, decoder.as_mut()) {
+            Found::Decoder(protocol, decoder) => Stage::Decoding(protocol, decoder),
+            Found::Opaque(protocol) => Stage::Opaque(Some(protocol)),
+            Found::NotYet | Found::Nothing => Stage::Looking(Looking::default()),
+        };
+    }
+}
+
+impl Looking {
+    /// Keeps bytes for looking at; whether there is something new to look at.
+    fn keep(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8]) -> bool {
+        if self.skip {
+            return false;
+        }
+        let kept = &mut self.kept[from as usize];
+        if kept.len() + data.len() > KEPT || self.runs.len() > 256 {
+            // Enough for all of them was seen.
+            self.tear();
+            return false;
+        }
+        kept.extend_from_slice(data);
+        self.runs.push((from, at, offset, data.len()));
+        true
+    }
+
+    fn tear(&mut self) {
+        let tries = self.tries;
+        *self = Looking { tries, skip: true, ..Looking::default() };
+    }
+
+    fn clear(&mut self) {
+        let tries = self.tries;
+        *self = Looking { tries, ..Looking::default() };
+    }
+
+    /// Gives what was kept to the decoder that was found.
+    fn replay(&self, decoder: &mut dyn Decoder, out: &mut Vec<Told>) {
+        let mut used = [0; 2];
+        let mut last = None;
+        for &(from, at, offset, len) in &self.runs {
+            if last.replace(from) != Some(from) {
+                decoder.turn(from, out);
+            }
+            let used = &mut used[from as usize];
+            if let Some(data) = self.kept[from as usize].get(*used..*used + len) {
+                decoder.bytes(from, at, offset, data, out);
+            }
+            *used += len;
+        }
+    }
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversation").field("protocol", &self.protocol()).finish_non_exhaustive()
+    }
+}
+
+/// What a decoder says after it, for [`candidates::after`].
+pub(super) type Next = Known<Protocol>;
