@@ -6,7 +6,10 @@
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
 pub mod decoder;
+pub mod http1;
+pub mod template;
 #[cfg(test)]
 pub mod testing;
+pub mod websocket;
 
 pub use decoder::{Answer, Decoder, Dns, Record, Sniff, Span, Speaker, Told};
