@@ -13,6 +13,8 @@ pub const MAX_SEGMENTS: usize = 16;
 const MORE: &[u8] = "/…".as_bytes();
 /// Stands for what names one resource.
 const ID: &[u8] = b"{id}";
+/// Fewer letters than this are too few to tell words from letters drawn at random.
+const SHORT: usize = 8;
 /// Longest segment that can be words; longer only if dots part it, as a gRPC service does.
 const MAX_WORDS: usize = 40;
 /// Longest segment that can be words parted by dots.
@@ -86,6 +88,13 @@ fn before(bytes: &[u8], end: u8) -> &[u8] {
 
 /// Appends a segment as it may be shown; false if there is no room.
 fn push_segment(out: &mut Text, segment: &[u8]) -> bool {
+    // The usual ones at once.
+    if segment.len() < SHORT && segment.iter().all(u8::is_ascii_lowercase) {
+        return out.push(segment);
+    }
+    if segment.iter().all(u8::is_ascii_digit) {
+        return out.push(ID);
+    }
     // A method on a resource: `/v1/things/42:cancel` (AIP-136).
     if let Some(colon) = segment.iter().position(|b| *b == b':') {
         let (thing, verb) = segment.split_at(colon);
@@ -135,21 +144,23 @@ fn is_words(segment: &[u8]) -> bool {
     }
     let mut words = 0;
     let joined = bare.iter().any(|b| matches!(b, b'-' | b'_'));
+    let capitals = bare.iter().any(u8::is_ascii_uppercase);
     for part in bare.split(|b| matches!(b, b'-' | b'_' | b'.' | b'+')) {
         match part {
             [] => {}
             [digit] if digit.is_ascii_digit() => {}
             // Words are joined by signs or by capitals; both at once is base64url.
-            part if is_word(part) && !(joined && has_hump(part)) => words += 1,
+            part if is_word(part) && !(joined && mixes_cases(part, capitals)) => words += 1,
             _ => return false,
         }
     }
     words > 0
 }
 
-/// Whether a capital follows a small letter.
-fn has_hump(part: &[u8]) -> bool {
-    part.windows(2).any(|w| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
+/// Whether a capital follows a small letter, or the part begins small where others have capitals.
+fn mixes_cases(part: &[u8], capitals: bool) -> bool {
+    (capitals && part.first().is_some_and(u8::is_ascii_lowercase))
+        || part.windows(2).any(|w| matches!(w, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
 }
 
 /// A word (`orders`, `listTopics`, `oauth2`) or a version (`v1`, `v2beta1`).
@@ -180,14 +191,16 @@ fn is_scrambled(letters: &[u8]) -> bool {
     if letters.len() > 32 {
         return true;
     }
-    if letters.len() < 8 {
+    if letters.len() < SHORT {
         return false;
     }
-    let (mut humps, mut falls, mut run, mut longest_run) = (0usize, 0usize, 0usize, 0usize);
+    let (mut humps, mut falls, mut capitals, mut run, mut longest_run) =
+        (0usize, 0usize, 0usize, 0usize, 0usize);
     let mut last_lower = false;
     let mut last_upper = false;
     for b in letters {
         let upper = b.is_ascii_uppercase();
+        capitals += usize::from(upper);
         humps += usize::from(last_lower && upper);
         falls += usize::from(last_upper && !upper);
         run = match b.to_ascii_lowercase() {
@@ -199,9 +212,10 @@ fn is_scrambled(letters: &[u8]) -> bool {
         longest_run = longest_run.max(run);
         (last_lower, last_upper) = (!upper, upper);
     }
-    // Camel case begins a word every four letters at most.
+    // Camel case begins a word every four letters at most, or has its capitals in runs.
     let changes = humps.max(falls);
     (humps > 0 && changes * 7 >= letters.len() * 2)
+        || (capitals * 3 >= letters.len() && changes * 5 > letters.len())
         || longest_run >= 8
         || (longest_run >= 6 && letters.len() >= 16)
 }

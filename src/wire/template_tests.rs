@@ -28,6 +28,10 @@ fn words_stay() {
         "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
         "/google.pubsub.v1.Publisher/ListTopicSubscriptions",
         "/api/getUserById",
+        "/api/parseHTTPRequest",
+        "/rpc/XMLHttpRequest",
+        "/docs/Content-Type",
+        "/docs/USER_ID",
         "/terms-of-service",
         "/a/b/c",
     ] {
@@ -134,14 +138,23 @@ proptest! {
     }
 
     #[test]
-    fn random_base64_rarely_looks_like_words(tokens in proptest::collection::vec("[a-zA-Z0-9_]{22}", 50)) {
-        let shown: Vec<_> = tokens.iter().filter(|t| &*path(format!("/{t}").as_bytes()) != "/{id}").collect();
-        prop_assert!(shown.len() <= 1, "{:?}", shown);
-    }
-
-    #[test]
     fn templating_a_template_changes_nothing(target in "(/[a-zA-Z0-9._~-]{0,20}){0,6}") {
         let once = path(target.as_bytes());
         prop_assert_eq!(path(once.as_bytes()), once);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 20, max_shrink_iters: 0, ..ProptestConfig::default() })]
+    #[test]
+    fn random_tokens_do_not_look_like_words(bytes in proptest::collection::vec(any::<u8>(), 22 * 1000)) {
+        const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let shown: Vec<String> = bytes
+            .chunks(22)
+            .map(|token| token.iter().map(|b| char::from(BASE64URL[usize::from(b % 64)])).collect::<String>())
+            .filter(|token| &*path(format!("/{token}").as_bytes()) != "/{id}")
+            .collect();
+        // Letters alone can be a word to anyone who does not know the language.
+        prop_assert!(shown.len() <= 15, "{:?}", shown);
     }
 }

@@ -111,10 +111,10 @@ impl Direction {
         self.position = offset.saturating_add(len);
     }
 
-    /// Passes over frames. Returns the close code if a close frame is in them.
-    fn frames(&mut self, from: Speaker, data: &[u8]) -> Result<Option<Option<u16>>, Invalid> {
+    /// Passes over frames; `close` becomes the code of the first close frame. False where they end
+    /// to be frames; what follows does not belong to the stream.
+    fn frames(&mut self, from: Speaker, data: &[u8], close: &mut Option<Option<u16>>) -> bool {
         let mut rest = data;
-        let mut close = None;
         while !rest.is_empty() {
             if self.left > 0 {
                 let n = self.left.min(rest.len() as u64);
@@ -122,22 +122,30 @@ impl Direction {
                 rest = usize::try_from(n).ok().and_then(|n| rest.get(n..)).unwrap_or_default();
                 continue;
             }
+            // The longest header fits, so there is a place.
             let (Some((&b, after)), Some(place)) = (rest.split_first(), self.header.get_mut(self.held))
             else {
-                return Err(Invalid);
+                return false;
             };
             *place = b;
             self.held += 1;
             rest = after;
-            if let Some(frame) = Frame::parse(from, self.header.get(..self.held).unwrap_or_default())? {
-                self.held = 0;
-                self.left = frame.left;
-                if let Some(code) = frame.close {
-                    close = close.or(Some(code));
+            match Frame::parse(from, self.header.get(..self.held).unwrap_or_default()) {
+                Ok(None) => {}
+                Ok(Some(frame)) => {
+                    self.held = 0;
+                    self.left = frame.left;
+                    *close = close.or(frame.close);
+                }
+                Err(Invalid) => {
+                    if let (Some(span), false) = (&mut self.span, self.unsure) {
+                        span.bytes = span.bytes.saturating_sub(rest.len() as u64);
+                    }
+                    return false;
                 }
             }
         }
-        Ok(close)
+        true
     }
 }
 
@@ -201,15 +209,14 @@ impl Decoder for WebSocket {
         if direction.lost {
             return;
         }
-        match direction.frames(from, data) {
-            Ok(Some(code)) => self.close = self.close.or(Some((code, from))),
-            Ok(None) => {}
-            Err(Invalid) if direction.unsure => direction.lost = true,
-            Err(Invalid) => {
-                direction.lost = true;
-                self.over = Some(Known::Unknown("not WebSocket"));
-                self.tell(out);
-            }
+        let mut close = None;
+        let unsure = direction.unsure;
+        let lost = !direction.frames(from, data, &mut close);
+        direction.lost = lost;
+        self.close = self.close.or(close.map(|code| (code, from)));
+        if lost && !unsure {
+            self.over = Some(Known::Unknown("not WebSocket"));
+            self.tell(out);
         }
     }
 

@@ -144,6 +144,12 @@ proptest! {
         prop_assert_eq!(status(&told).0, Some(&*code));
         prop_assert_eq!(&decode_cut(&mut chat(), &talk, &cuts), &told);
         prop_assert_eq!(&decode_cut(&mut chat(), &talk, &[1]), &told);
+        // And if it goes wrong after that.
+        let mut bad = talk.pop().unwrap();
+        bad.data.extend_from_slice(b"\x70\x70");
+        let told = decode(chat(), std::slice::from_ref(&bad));
+        prop_assert_eq!(status(&told).0, Some(&*code));
+        prop_assert_eq!(&decode_cut(&mut chat(), &[bad], &[1]), &told);
     }
 
     #[test]

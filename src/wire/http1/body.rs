@@ -1,5 +1,15 @@
 //! Bodies (RFC 9112 sections 6 and 7): how long they are, and passing over them.
 
+use super::head::{Coding, Head, Length};
+
+/// What follows a head.
+pub enum Framing {
+    Nothing,
+    Body(Body),
+    /// The fields do not say for sure.
+    Faulty,
+}
+
 /// A body that is being passed over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Body {
@@ -126,5 +136,31 @@ impl Chunk {
 
     fn after_size(value: u64) -> Chunk {
         if value == 0 { Chunk::Trailer { empty: true } } else { Chunk::Data(value) }
+    }
+}
+
+/// RFC 9112 section 6.3 for requests.
+pub fn request_framing(head: &Head) -> Framing {
+    match (head.coding, head.length) {
+        _ if head.faulty => Framing::Faulty,
+        (Coding::Chunked, _) => Framing::Body(Body::Chunked(Chunk::FIRST)),
+        (Coding::Other, _) => Framing::Faulty,
+        (Coding::Absent, Length::Bytes(n)) if n > 0 => Framing::Body(Body::Length(n)),
+        (Coding::Absent, _) => Framing::Nothing,
+    }
+}
+
+/// RFC 9112 section 6.3 for responses.
+pub fn response_framing(head: &Head, method: &str, status: u16) -> Framing {
+    if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
+        return Framing::Nothing;
+    }
+    match (head.coding, head.length) {
+        _ if head.faulty => Framing::Faulty,
+        (Coding::Chunked, _) => Framing::Body(Body::Chunked(Chunk::FIRST)),
+        (Coding::Absent, Length::Bytes(0)) => Framing::Nothing,
+        (Coding::Absent, Length::Bytes(n)) => Framing::Body(Body::Length(n)),
+        (Coding::Other, Length::Bytes(_)) => Framing::Faulty,
+        (Coding::Other | Coding::Absent, Length::Absent) => Framing::Body(Body::UntilClose),
     }
 }

@@ -13,6 +13,8 @@
 //! each direction. Heads may be of any length; what is not needed of them is not kept.
 
 mod body;
+mod exchange;
+mod gaps;
 mod head;
 mod reader;
 mod sniff;
@@ -22,19 +24,18 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use self::body::{Body, Chunk, Went};
-use self::head::{Coding, Head, Length, RequestLine};
+use self::body::{Body, Framing, request_framing, response_framing};
+use self::exchange::{NOT_CAPTURED, Request, Response, unseen};
+use self::head::RequestLine;
 use self::reader::{Reader, State, Step};
 pub use self::sniff::sniff;
-use super::decoder::{Decoder, Span, Speaker, Told};
-use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
+use super::decoder::{Decoder, Speaker, Told};
+use crate::model::{BootNs, Known, Protocol};
 
 /// Most requests that wait for their response; the bytes of further ones count as undecoded.
 pub const MAX_PENDING: usize = 256;
 /// So many times in a row what a turn promised was no message: this is not HTTP/1.
 const MAX_STRIKES: u8 = 8;
-
-const NOT_CAPTURED: &str = "the response was not captured";
 
 /// Decoder of one HTTP/1 connection.
 pub struct Http1 {
@@ -59,40 +60,6 @@ pub struct Http1 {
     strikes: u8,
     undecoded: u64,
     over: Option<Known<Protocol>>,
-}
-
-struct Request {
-    method: Cow<'static, str>,
-    target: Known<Box<str>>,
-    first: BootNs,
-    last: BootNs,
-    /// Offsets of its first byte and of the one after its last.
-    start: u64,
-    end: u64,
-    upgrade: Option<Known<Protocol>>,
-    /// An interim response came: its body may follow in a turn of its own.
-    continued: bool,
-}
-
-struct Response {
-    status: Option<u16>,
-    first: BootNs,
-    last: BootNs,
-    start: u64,
-    end: u64,
-    /// It answers the first of the pending requests; else one that was not seen.
-    answers: bool,
-    stream: bool,
-    /// How far the client was when it began.
-    client_at: u64,
-}
-
-/// What follows a head.
-enum Framing {
-    Nothing,
-    Body(Body),
-    /// The fields do not say for sure.
-    Faulty,
 }
 
 impl Http1 {
@@ -207,24 +174,6 @@ impl Http1 {
         }
     }
 
-    /// The start line or the fields of a request are not complete, and will not be.
-    fn cut_request(&mut self, at: BootNs) -> bool {
-        match self.client.state {
-            State::Fields => {
-                let upgrade = self.client.head.upgrade.take();
-                if let Some(request) = self.open_request() {
-                    request.upgrade = upgrade;
-                }
-            }
-            _ => {
-                let Some(line) = self.client.cut_request() else { return false };
-                self.request(at, line);
-            }
-        }
-        self.client.leave(State::Rest);
-        true
-    }
-
     fn server_step(&mut self, at: BootNs, len: u64, step: Step, out: &mut Vec<Told>) {
         match step {
             Step::More => self.answered(at, len),
@@ -313,24 +262,6 @@ impl Http1 {
         }
     }
 
-    /// The head of a response is not complete, and will not be.
-    fn cut_response(&mut self, out: &mut Vec<Told>) {
-        let head = std::mem::take(&mut self.server.head);
-        if let Some(response) = &mut self.response {
-            response.stream = head.stream;
-        }
-        if self.became(head.upgrade, out) {
-            return;
-        }
-        if self.response.as_ref().is_some_and(|r| r.status.is_some_and(|s| s < 200)) {
-            // The final response may be in the gap, and its request pending: told at the next turn.
-            self.interim_is_over();
-            self.server.leave(State::Lost);
-        } else {
-            self.server.leave(State::Rest);
-        }
-    }
-
     /// Tells the response with its request. `complete`: its end was seen, or nothing speaks
     /// against it.
     fn tell(&mut self, complete: bool, out: &mut Vec<Told>) {
@@ -348,7 +279,7 @@ impl Http1 {
         } else {
             None
         };
-        if let Some(held) = self.tunnel.filter(|_| self.pending.is_empty() && self.over.is_none())
+        if let Some(held) = self.tunnel
             && request.as_ref().is_some_and(|r| r.method == "CONNECT")
             && !matches!(response.status, Some(200..=299))
         {
@@ -358,39 +289,14 @@ impl Http1 {
                 self.client.restart(true);
             }
         }
-        let span = Span { first: response.first, last: response.last, bytes };
         let mut told = match request {
             Some(request) => request.told(),
             None => {
                 self.unseen = self.unseen.wrapping_add(1);
-                let at = Span { first: response.first, last: response.first, bytes: 0 };
-                Told {
-                    protocol: Protocol::Http1,
-                    shape: Shape::Unary,
-                    method: Cow::Borrowed(""),
-                    target: Known::Unknown("the request was not captured"),
-                    status: Known::Absent,
-                    verdict: Verdict::Unknown,
-                    request: at,
-                    response: None,
-                    key: (self.client.position, self.unseen),
-                    dns: None,
-                }
+                unseen(response.first, (self.client.position, self.unseen))
             }
         };
-        told.response = Some(span);
-        told.status = response.status.map_or(Known::Unknown(NOT_CAPTURED), |s| Known::Known(status_text(s)));
-        if response.stream {
-            told.shape = Shape::Stream;
-        }
-        told.verdict = match response.status {
-            // Broken off: by whom is not known here. A stream has no other end.
-            Some(..400) if !complete && !response.stream => Verdict::Unknown,
-            Some(..400) => Verdict::Ok,
-            Some(..500) => Verdict::ClientError,
-            Some(_) => Verdict::Error,
-            None => Verdict::Unknown,
-        };
+        response.answer(&mut told, bytes, complete);
         out.push(told);
     }
 
@@ -423,106 +329,6 @@ impl Http1 {
         self.tell(false, out);
         self.tell_unanswered(&Known::Unknown(NOT_CAPTURED), out);
         self.over = Some(over);
-    }
-
-    fn client_gap(&mut self, at: BootNs, offset: u64, len: u64) {
-        let end = offset.saturating_add(len);
-        let before = self.client.partial();
-        self.client.position = end;
-        match &mut self.client.state {
-            State::Start | State::Fields => {
-                if self.client.between() || !self.cut_request(at) {
-                    // Whole requests may be in it.
-                    self.client.leave(State::Lost);
-                    self.missed = true;
-                    self.undecoded = self.undecoded.saturating_add(before);
-                }
-                self.sent(at, len);
-            }
-            State::Body(body) => match body.gap(len) {
-                Went::Inside => self.sent(at, len),
-                Went::Lost => {
-                    self.client.leave(State::Rest);
-                    self.sent(at, len);
-                }
-                Went::End(n) => {
-                    self.client.position = offset.saturating_add(n);
-                    self.sent(at, n);
-                    self.open = false;
-                    self.client.restart(true);
-                    if n < len {
-                        self.client_gap(at, offset.saturating_add(n), len - n);
-                    }
-                }
-            },
-            State::Rest | State::Lost => self.sent(at, len),
-        }
-    }
-
-    fn server_gap(&mut self, at: BootNs, offset: u64, len: u64, out: &mut Vec<Told>) {
-        let before = self.server.partial();
-        let status = self.server.cut_status();
-        let between = self.server.between();
-        self.server.position = offset.saturating_add(len);
-        match &mut self.server.state {
-            State::Start => {
-                if between {
-                    self.server.began = (offset, at);
-                }
-                if status.is_some() || !self.pending.is_empty() || self.client.partial() > 0 {
-                    self.begin_response(at, status);
-                    self.cut_response(out);
-                } else {
-                    self.server.leave(State::Lost);
-                    self.undecoded = self.undecoded.saturating_add(before);
-                    self.answered(at, len);
-                }
-            }
-            State::Fields => {
-                self.answered(at, len);
-                self.cut_response(out);
-            }
-            State::Body(body) => match body.gap(len) {
-                Went::Inside => self.answered(at, len),
-                Went::Lost => {
-                    self.server.leave(State::Rest);
-                    self.answered(at, len);
-                }
-                Went::End(n) => {
-                    self.server.position = offset.saturating_add(n);
-                    self.answered(at, n);
-                    self.server.restart(true);
-                    self.tell(true, out);
-                    if n < len {
-                        self.server_gap(at, offset.saturating_add(n), len - n, out);
-                    }
-                }
-            },
-            State::Rest | State::Lost => self.answered(at, len),
-        }
-    }
-
-    /// The client begins to speak. Whether that can be the beginning of a request.
-    fn client_may_begin(&self) -> bool {
-        match self.client.state {
-            State::Start => self.client.between(),
-            State::Fields | State::Body(_) => false,
-            // After `100 Continue` it is the body.
-            State::Rest => {
-                self.response.is_some() || !(self.open && self.pending.back().is_some_and(|r| r.continued))
-            }
-            State::Lost => true,
-        }
-    }
-
-    /// Whether the server's message has an end that a turn may show.
-    fn response_is_vague(&self) -> bool {
-        match self.server.state {
-            State::Rest | State::Lost => true,
-            // The request was not seen: if it was HEAD, there is no body.
-            State::Body(_) => self.response.as_ref().is_some_and(|r| !r.answers),
-            State::Start | State::Fields => false,
-        }
     }
 }
 
@@ -611,80 +417,4 @@ impl Decoder for Http1 {
         self.over.as_ref()?;
         Some((self.tunnel.unwrap_or(self.client.position), self.server.position))
     }
-}
-
-impl Request {
-    fn told(self) -> Told {
-        Told {
-            protocol: Protocol::Http1,
-            shape: Shape::Unary,
-            method: self.method,
-            target: self.target,
-            status: Known::Absent,
-            verdict: Verdict::Unknown,
-            request: Span { first: self.first, last: self.last, bytes: self.end.saturating_sub(self.start) },
-            response: None,
-            key: (self.start, 0),
-            dns: None,
-        }
-    }
-}
-
-/// RFC 9112 section 6.3 for requests.
-fn request_framing(head: &Head) -> Framing {
-    match (head.coding, head.length) {
-        _ if head.faulty => Framing::Faulty,
-        (Coding::Chunked, _) => Framing::Body(Body::Chunked(Chunk::FIRST)),
-        (Coding::Other, _) => Framing::Faulty,
-        (Coding::Absent, Length::Bytes(n)) if n > 0 => Framing::Body(Body::Length(n)),
-        (Coding::Absent, _) => Framing::Nothing,
-    }
-}
-
-/// RFC 9112 section 6.3 for responses.
-fn response_framing(head: &Head, method: &str, status: u16) -> Framing {
-    if method == "HEAD" || matches!(status, 100..=199 | 204 | 304) {
-        return Framing::Nothing;
-    }
-    match (head.coding, head.length) {
-        _ if head.faulty => Framing::Faulty,
-        (Coding::Chunked, _) => Framing::Body(Body::Chunked(Chunk::FIRST)),
-        (Coding::Absent, Length::Bytes(0)) => Framing::Nothing,
-        (Coding::Absent, Length::Bytes(n)) => Framing::Body(Body::Length(n)),
-        (Coding::Other, Length::Bytes(_)) => Framing::Faulty,
-        (Coding::Other | Coding::Absent, Length::Absent) => Framing::Body(Body::UntilClose),
-    }
-}
-
-fn status_text(status: u16) -> Cow<'static, str> {
-    Cow::Borrowed(match status {
-        101 => "101",
-        200 => "200",
-        201 => "201",
-        202 => "202",
-        204 => "204",
-        206 => "206",
-        301 => "301",
-        302 => "302",
-        303 => "303",
-        304 => "304",
-        307 => "307",
-        308 => "308",
-        400 => "400",
-        401 => "401",
-        403 => "403",
-        404 => "404",
-        405 => "405",
-        409 => "409",
-        410 => "410",
-        422 => "422",
-        429 => "429",
-        499 => "499",
-        500 => "500",
-        501 => "501",
-        502 => "502",
-        503 => "503",
-        504 => "504",
-        other => return Cow::Owned(other.to_string()),
-    })
 }

@@ -1,9 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::Sniff;
+use crate::model::Shape;
 use crate::wire::testing::{Said, decode, decode_cut, said};
+use crate::wire::{Sniff, Span};
 
+mod captures;
 mod framing;
 mod gaps;
 mod properties;
