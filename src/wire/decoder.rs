@@ -136,4 +136,10 @@ pub trait Decoder: Send {
     /// The protocol is not (or no longer) this one: the conversation is to be looked at afresh.
     /// After an upgrade that is known, what it became.
     fn over(&self) -> Option<Known<Protocol>>;
+
+    /// After [`Decoder::over`], where known: the offsets in what the client and the server said at
+    /// which the next protocol begins. It may be in the middle of the last bytes that were given.
+    fn over_at(&self) -> Option<(u64, u64)> {
+        None
+    }
 }

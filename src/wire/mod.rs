@@ -8,8 +8,11 @@
 mod candidates;
 mod conversation;
 pub mod decoder;
+pub mod http1;
+pub mod template;
 #[cfg(test)]
 pub mod testing;
+pub mod websocket;
 
 pub use conversation::Conversation;
 pub use decoder::{Answer, Decoder, Dns, Record, Sniff, Span, Speaker, Told};
