@@ -63,7 +63,10 @@ impl Printer {
     fn event(&self, event: &Event) -> io::Result<String> {
         Ok(match self.format {
             EventFormat::Compact => table::event(event, &self.names, self.utc),
-            EventFormat::Json => json::line(&json::event(event, &self.names, self.utc))?,
+            EventFormat::Json => match json::request(event, &self.names, self.utc) {
+                Some(request) => json::line(&request)?,
+                None => json::line(&json::event(event, &self.names, self.utc))?,
+            },
         })
     }
 }

@@ -1,7 +1,9 @@
-//! The decoders that there are, in the order in which they are asked.
+//! The decoders that there are, in the order in which they are asked: those with the plainest
+//! evidence first.
 
-use super::conversation::Next;
-use super::decoder::Decoder;
+use super::decoder::{Decoder, Sniff, Told};
+use super::http1::{self, Http1};
+use super::websocket::WebSocket;
 use crate::model::{Known, Protocol};
 
 /// What the first bytes of a conversation are.
@@ -16,18 +18,43 @@ pub(super) enum Found {
     Nothing,
 }
 
+struct Candidate {
+    protocol: Protocol,
+    sniff: fn(&[u8], &[u8]) -> Sniff,
+    /// Argument: whether the connection is older than we.
+    make: fn(bool) -> Box<dyn Decoder>,
+}
+
+const CANDIDATES: [Candidate; 1] = [Candidate {
+    protocol: Protocol::Http1,
+    sniff: http1::sniff,
+    make: |adopted| Box::new(Http1::new(adopted)),
+}];
+
 /// By the first bytes of each side, from the beginning of a message on.
-pub(super) fn find(client: &[u8], server: &[u8], _adopted: bool) -> Found {
+pub(super) fn find(client: &[u8], server: &[u8], adopted: bool) -> Found {
     if is_tls(client) || is_tls(server) {
         return Found::Opaque(Protocol::Tls);
     }
-    Found::NotYet
+    let mut found = Found::Nothing;
+    for c in &CANDIDATES {
+        match (c.sniff)(client, server) {
+            Sniff::Yes => return Found::Decoder(c.protocol, (c.make)(adopted)),
+            Sniff::Maybe => found = Found::NotYet,
+            Sniff::No => {}
+        }
+    }
+    found
 }
 
-/// What a protocol turned into, by its own account.
-pub(super) fn after(next: Next, _decoder: &mut dyn Decoder) -> Found {
-    match next {
-        Known::Known(protocol @ Protocol::Tls) => Found::Opaque(protocol),
+/// What a protocol turned into, by its own account; `told` ends with the exchange that did it.
+pub(super) fn after(next: Known<Protocol>, told: Option<&Told>) -> Found {
+    match (next, told) {
+        (Known::Known(protocol @ Protocol::Tls), _) => Found::Opaque(protocol),
+        (Known::Known(protocol @ Protocol::WebSocket), Some(told)) => {
+            let from = told.key.0 + told.request.bytes;
+            Found::Decoder(protocol, Box::new(WebSocket::new(told.target.clone(), from)))
+        }
         _ => Found::Nothing,
     }
 }

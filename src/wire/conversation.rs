@@ -6,7 +6,7 @@
 
 use super::candidates::{self, Found};
 use super::decoder::{Decoder, Speaker, Told};
-use crate::model::{BootNs, Known, Protocol};
+use crate::model::{BootNs, Protocol};
 
 /// Bytes of each side that are kept for finding out.
 const KEPT: usize = 2048;
@@ -99,7 +99,9 @@ impl Conversation {
             Stage::Opaque(_) => {}
             Stage::Decoding(_, decoder) => decoder.turn(from, out),
             Stage::Looking(looking) => {
-                if from == Speaker::Client && (looking.skip || !looking.kept[1].is_empty()) {
+                // One who is greeted by the server has not asked anything yet.
+                let answered = !looking.kept[0].is_empty() && !looking.kept[1].is_empty();
+                if from == Speaker::Client && (looking.skip || answered) {
                     looking.tries += 1;
                     looking.clear();
                     if looking.tries >= TRIES {
@@ -131,12 +133,12 @@ impl Conversation {
     }
 
     /// Goes on with what the protocol turned into.
-    fn follow(&mut self, _out: &mut [Told]) {
+    fn follow(&mut self, out: &mut [Told]) {
         let Stage::Decoding(_, decoder) = &mut self.stage else { return };
         let Some(next) = decoder.over() else { return };
         self.undecoded += decoder.take_undecoded();
         self.adopted = false;
-        self.stage = match candidates::after(next, decoder.as_mut()) {
+        self.stage = match candidates::after(next, out.last()) {
             Found::Decoder(protocol, decoder) => Stage::Decoding(protocol, decoder),
             Found::Opaque(protocol) => Stage::Opaque(Some(protocol)),
             Found::NotYet | Found::Nothing => Stage::Looking(Looking::default()),
@@ -193,6 +195,3 @@ impl std::fmt::Debug for Conversation {
         f.debug_struct("Conversation").field("protocol", &self.protocol()).finish_non_exhaustive()
     }
 }
-
-/// What a decoder says after it, for [`candidates::after`].
-pub(super) type Next = Known<Protocol>;

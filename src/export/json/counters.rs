@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Counts;
+use super::asked::AskedJson;
 use crate::model::{Counters, Hist, OUTCOMES};
 
 /// Counters of one view over the window.
@@ -22,10 +23,12 @@ pub(super) struct CountersJson {
     connect_us: Option<HistJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     srtt_us: Option<HistJson>,
+    #[serde(flatten)]
+    asked: Option<AskedJson>,
 }
 
 #[derive(Debug, Serialize)]
-struct HistJson {
+pub(super) struct HistJson {
     count: u64,
     p50: u64,
     p90: u64,
@@ -54,12 +57,13 @@ impl CountersJson {
             retransmits: c.retransmits,
             connect_us: hist(&c.connect_us),
             srtt_us: hist(&c.srtt_us),
+            asked: c.asked.as_deref().map(AskedJson::new),
         }
     }
 }
 
 /// `None` for an empty histogram: it has no quantiles.
-fn hist(h: &Hist) -> Option<HistJson> {
+pub(super) fn hist(h: &Hist) -> Option<HistJson> {
     Some(HistJson {
         count: h.count(),
         p50: h.quantile(0.5)?,

@@ -3,16 +3,19 @@
 //! What is not known is absent, never `null`. Text from outside stays as it is for the program that
 //! reads it; what could steer a terminal is written in JSON's own escapes.
 
+mod asked;
 mod connection;
 mod counters;
 mod edge;
 mod event;
+mod request;
 mod status;
 mod workload;
 
 pub use connection::{ConnectionJson, connection};
 pub use edge::{EdgeJson, edge};
 pub use event::{EventJson, MissedJson, event, missed};
+pub use request::{RequestJson, request};
 pub use status::{HookJson, StatusJson, hook, status};
 pub use workload::{WorkloadJson, workload};
 
