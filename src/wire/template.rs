@@ -130,7 +130,7 @@ fn extension(name: &[u8]) -> Option<&[u8]> {
 
 /// Whether a segment consists of words, versions and single digits only.
 fn is_words(segment: &[u8]) -> bool {
-    // `_search`, `$metadata`, `@types`, `.well-known`, `~home`: one sign before a word.
+    // `_search`, `$metadata`, `@types`, `.well-known`: one sign before a word.
     let bare = match segment.split_first() {
         Some((b'_' | b'$' | b'@' | b'.', rest)) if !rest.is_empty() => rest,
         _ => segment,

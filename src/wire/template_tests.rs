@@ -34,6 +34,7 @@ fn words_stay() {
         "/docs/USER_ID",
         "/terms-of-service",
         "/a/b/c",
+        "/a/../b/.",
     ] {
         assert_eq!(&*path(p.as_bytes()), p);
     }

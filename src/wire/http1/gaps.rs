@@ -7,6 +7,7 @@ use crate::model::BootNs;
 use crate::wire::Told;
 
 impl Http1 {
+    /// Bytes of the client that are missing: harmless inside of a body, else a request is cut or lost.
     pub(super) fn client_gap(&mut self, at: BootNs, offset: u64, len: u64) {
         let end = offset.saturating_add(len);
         match &mut self.client.state {
@@ -47,6 +48,7 @@ impl Http1 {
         }
     }
 
+    /// Bytes of the server that are missing.
     pub(super) fn server_gap(&mut self, at: BootNs, offset: u64, len: u64, out: &mut Vec<Told>) {
         let before = self.server.partial();
         let status = self.server.cut_status();

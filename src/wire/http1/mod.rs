@@ -300,12 +300,21 @@ impl Http1 {
         out.push(told);
     }
 
-    /// Tells what is pending, without an answer.
-    fn tell_unanswered(&mut self, status: &Known<Cow<'static, str>>, out: &mut Vec<Told>) {
-        for request in self.pending.drain(..) {
+    /// Tells the requests, or those that began before this offset, without an answer: it may have
+    /// been in what could not be read.
+    fn tell_unanswered(
+        &mut self,
+        before: Option<u64>,
+        status: &Known<Cow<'static, str>>,
+        out: &mut Vec<Told>,
+    ) {
+        let n = self.pending.iter().take_while(|r| before.is_none_or(|b| r.start < b)).count();
+        for request in self.pending.drain(..n) {
             out.push(Told { status: status.clone(), ..request.told() });
         }
-        self.skipped = 0;
+        if self.pending.is_empty() {
+            self.skipped = 0;
+        }
         self.interim = 0;
     }
 
@@ -327,7 +336,7 @@ impl Http1 {
 
     fn give_up(&mut self, over: Known<Protocol>, out: &mut Vec<Told>) {
         self.tell(false, out);
-        self.tell_unanswered(&Known::Unknown(NOT_CAPTURED), out);
+        self.tell_unanswered(None, &Known::Unknown(NOT_CAPTURED), out);
         self.over = Some(over);
     }
 }
@@ -374,8 +383,7 @@ impl Decoder for Http1 {
                 }
                 if self.response_is_vague() {
                     self.tell(true, out);
-                    // Their responses may have been in what could not be read.
-                    self.tell_unanswered(&Known::Unknown(NOT_CAPTURED), out);
+                    self.tell_unanswered(None, &Known::Unknown(NOT_CAPTURED), out);
                     self.server.restart(false);
                 }
                 if self.client.state != State::Start {
@@ -385,10 +393,12 @@ impl Decoder for Http1 {
                 }
             }
             Speaker::Server => {
-                let spoke = self.response.as_ref().is_none_or(|r| self.client.position > r.client_at);
+                let before = self.response.as_ref().map(|r| r.client_at);
+                let spoke = before.is_none_or(|b| self.client.position > b);
                 let mid = matches!(self.client.state, State::Fields | State::Body(_));
                 if self.response_is_vague() && spoke && !mid {
                     self.tell(true, out);
+                    self.tell_unanswered(before.or(Some(0)), &Known::Unknown(NOT_CAPTURED), out);
                     self.server.restart(false);
                 }
             }
@@ -402,7 +412,7 @@ impl Decoder for Http1 {
             _ => Known::Unknown(NOT_CAPTURED),
         };
         self.tell(complete, out);
-        self.tell_unanswered(&status, out);
+        self.tell_unanswered(None, &status, out);
     }
 
     fn take_undecoded(&mut self) -> u64 {

@@ -19,7 +19,8 @@ pub fn sniff(client: &[u8], server: &[u8]) -> Sniff {
 }
 
 fn sniff_client(said: &[u8]) -> Sniff {
-    let said = said.trim_ascii_start();
+    let blank = said.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let said = said.get(blank..).unwrap_or_default();
     let end = said.iter().position(|b| *b == b'\n');
     let Some(line) = said.get(..end.unwrap_or(said.len())) else { return Sniff::Maybe };
     if end.is_some() {

@@ -150,7 +150,9 @@ fn answered_before_the_head_is_complete() {
     check(&[said(S, 2, "HTTP/1.1 408 Slow\r\nContent-Length: 0\r\n\r\n")], &[]);
 }
 
-fn over(request: &str, response: &str) -> (Vec<String>, Option<Known<Protocol>>, Option<(u64, u64)>) {
+type Over = (Vec<String>, Option<Known<Protocol>>, Option<(u64, u64)>);
+
+fn over(request: &str, response: &str) -> Over {
     let (mut d, mut out) = (fresh(), Vec::new());
     d.bytes(C, BootNs(1), 0, request.as_bytes(), &mut out);
     d.bytes(S, BootNs(2), 0, response.as_bytes(), &mut out);
@@ -252,6 +254,7 @@ fn sniffing() {
         ("", "HTTP/1.1 2000", Sniff::No),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "", Sniff::No),
         ("PRI", "", Sniff::No),
+        (" GET /a HTTP/1.1\r\n", "", Sniff::No),
         ("get a b\r\n", "", Sniff::No),
         ("CONNECT {\"verbose\":true}\r\n", "", Sniff::No),
         ("CONNECT {\"verb", "", Sniff::No),

@@ -240,6 +240,65 @@ fn missed_messages() {
 }
 
 #[test]
+fn a_request_that_begins_in_a_gap_ends_a_vague_response() {
+    // No turn of the client's is told, for its first bytes are missing.
+    plays(
+        fresh(),
+        &[
+            Turn(C),
+            Bytes(C, B),
+            Bytes(C, GET),
+            Turn(S),
+            Bytes(S, "HTTP/1.1 200 OK\r\nX:"),
+            Gap(S, 600),
+            Gap(C, 70),
+            Turn(S),
+            Bytes(S, "HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+            Turn(C),
+            Bytes(C, B),
+            Turn(S),
+            Bytes(S, OK),
+        ],
+        &["GET /b 200 ok", "GET /orders/{id} ? unknown", " ? 500 error", "GET /b 200 ok"],
+        70,
+    );
+}
+
+#[test]
+fn interim_responses_cut_short() {
+    plays(
+        fresh(),
+        &[
+            Turn(C),
+            Bytes(C, "POST /a HTTP/1.1\r\nContent-Length: 4\r\n\r\n"),
+            Turn(S),
+            Bytes(S, "HTTP/1.1 100 Continue\r\nX: "),
+            Gap(S, 10),
+            Turn(C),
+            Bytes(C, "abcd"),
+            Turn(S),
+            Bytes(S, OK),
+        ],
+        &["POST /a 200 ok"],
+        0,
+    );
+}
+
+#[test]
+fn upgrades_cut_short() {
+    let (mut d, mut out) = (fresh(), Vec::new());
+    d.bytes(C, BootNs(1), 0, b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nCookie: ", &mut out);
+    d.gap(C, BootNs(1), 46, 500, &mut out);
+    d.bytes(S, BootNs(2), 0, b"HTTP/1.1 101 Switching Protocols\r\nX: ", &mut out);
+    assert_eq!(d.over(), None);
+    d.gap(S, BootNs(2), 37, 500, &mut out);
+    assert_eq!(
+        (lines(&out), d.over()),
+        (vec!["GET /ws 101 ok".into()], Some(Known::Known(Protocol::WebSocket)))
+    );
+}
+
+#[test]
 fn adopted_connections() {
     // In the middle of a response body, then a turn.
     plays(
