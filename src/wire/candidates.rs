@@ -47,12 +47,12 @@ pub(super) fn find(client: &[u8], server: &[u8], adopted: bool) -> Found {
     found
 }
 
-/// What a protocol turned into, by its own account; `told` ends with the exchange that did it.
-pub(super) fn after(next: Known<Protocol>, told: Option<&Told>) -> Found {
+/// What a protocol turned into, by its own account; `told` is the exchange that did it, `from` the
+/// offset of the client's first byte after it.
+pub(super) fn after(next: Known<Protocol>, told: Option<&Told>, from: u64) -> Found {
     match (next, told) {
         (Known::Known(protocol @ Protocol::Tls), _) => Found::Opaque(protocol),
         (Known::Known(protocol @ Protocol::WebSocket), Some(told)) => {
-            let from = told.key.0 + told.request.bytes;
             Found::Decoder(protocol, Box::new(WebSocket::new(told.target.clone(), from)))
         }
         _ => Found::Nothing,

@@ -72,7 +72,17 @@ impl Conversation {
     pub fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         match &mut self.stage {
             Stage::Opaque(_) => return,
-            Stage::Decoding(_, decoder) => decoder.bytes(from, at, offset, data, out),
+            Stage::Decoding(_, decoder) => {
+                decoder.bytes(from, at, offset, data, out);
+                let Some(next) = self.follow(out) else { return };
+                // What follows an upgrade may stand in the same bytes.
+                let begins = if from == Speaker::Client { next.0 } else { next.1 };
+                let known = begins.checked_sub(offset).and_then(|n| usize::try_from(n).ok());
+                if let Some(rest) = known.and_then(|n| data.get(n..)).filter(|rest| !rest.is_empty()) {
+                    return self.bytes(from, at, begins, rest, out);
+                }
+                return;
+            }
             Stage::Looking(looking) => {
                 if !looking.keep(from, at, offset, data) {
                     return;
@@ -132,17 +142,19 @@ impl Conversation {
         }
     }
 
-    /// Goes on with what the protocol turned into.
-    fn follow(&mut self, out: &mut [Told]) {
-        let Stage::Decoding(_, decoder) = &mut self.stage else { return };
-        let Some(next) = decoder.over() else { return };
+    /// Goes on with what the protocol turned into; says from which offset on, of client and server.
+    fn follow(&mut self, out: &mut [Told]) -> Option<(u64, u64)> {
+        let Stage::Decoding(_, decoder) = &mut self.stage else { return None };
+        let next = decoder.over()?;
+        let begins = decoder.over_at();
         self.undecoded += decoder.take_undecoded();
         self.adopted = false;
-        self.stage = match candidates::after(next, out.last()) {
+        self.stage = match candidates::after(next, out.last(), begins.map_or(0, |b| b.0)) {
             Found::Decoder(protocol, decoder) => Stage::Decoding(protocol, decoder),
             Found::Opaque(protocol) => Stage::Opaque(Some(protocol)),
             Found::NotYet | Found::Nothing => Stage::Looking(Looking::default()),
         };
+        begins
     }
 }
 
