@@ -6,6 +6,7 @@
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
 pub mod decoder;
+pub mod dns;
 #[cfg(test)]
 pub mod testing;
 
