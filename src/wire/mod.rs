@@ -7,6 +7,7 @@
 
 pub mod decoder;
 pub mod dns;
+pub mod quic;
 #[cfg(test)]
 pub mod testing;
 

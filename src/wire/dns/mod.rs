@@ -14,8 +14,6 @@ mod queries;
 mod sniff;
 mod storms;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 pub use codes::{A, AAAA, CNAME, rcode_name, type_name, verdict};
 pub use message::{Malformed, Message, Question, parse};
@@ -106,3 +104,6 @@ impl Asked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,7 +118,8 @@ impl<K: Eq + Hash + Copy> Queries<K> {
     }
 
     /// A datagram to or from a multicast group (mDNS, LLMNR): a question to all needs no answer, and
-    /// an answer no question. Told at once, as one-way.
+    /// an answer no question. Told at once, as one-way: a query with verdict unknown and no response,
+    /// an answer by its code with an empty request.
     pub fn multicast(&mut self, key: K, at: BootNs, data: &[u8], len: u32, out: &mut Vec<(K, Told)>) {
         let Ok(mut message) = parse(data) else {
             self.undecoded += u64::from(len);

@@ -2,6 +2,7 @@
 //! answers in any order.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{Asked, Message, Outcome, codes, parse};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
@@ -24,7 +25,7 @@ pub struct Stream {
     client: Frames,
     server: Frames,
     pending: HashMap<u16, Asked>,
-    transfer: Option<(u16, Message, Span)>,
+    transfer: Option<(u16, Asked, Message, Span)>,
     undecoded: u64,
     bad: u32,
 }
@@ -84,9 +85,6 @@ impl Stream {
 
     fn query(&mut self, message: Message, frame: &Frame<'_>, out: &mut Vec<Told>) {
         self.finish_transfer(out);
-        if let Some(old) = self.pending.remove(&message.id) {
-            out.push(old.unanswered("its id was used again before an answer came"));
-        }
         if self.pending.len() >= MAX_PENDING {
             self.undecoded += frame.span.bytes;
             return;
@@ -98,41 +96,44 @@ impl Stream {
             key: (frame.offset, 0),
             retries: 0,
         };
-        self.pending.insert(message.id, asked);
+        if let Some(old) = self.pending.insert(message.id, asked) {
+            out.push(old.unanswered("its id was used again before an answer came"));
+        }
     }
 
     fn answer(&mut self, mut message: Message, frame: &Frame<'_>, out: &mut Vec<Told>) {
-        if let Some((id, whole, span)) = &mut self.transfer
+        if let Some((id, asked, whole, span)) = &mut self.transfer
             && *id == message.id
         {
             whole.soas = whole.soas.saturating_add(message.soas);
             *span = Span { first: span.first, last: frame.span.last, bytes: span.bytes + frame.span.bytes };
-            if whole.soas > 1 && self.pending.get(id).is_some_and(Asked::is_axfr) {
+            if whole.soas > 1 && asked.is_axfr() {
                 self.finish_transfer(out);
             }
             return;
         }
         self.finish_transfer(out);
-        let fits = self.pending.get(&message.id).is_some_and(|asked| asked.fits(&message));
-        let Some(asked) = self.pending.remove(&message.id).filter(|_| fits) else {
-            let asked = Asked::unseen(&mut message, (frame.offset, u32::MAX));
+        let asked = match self.pending.entry(message.id) {
+            Entry::Occupied(entry) if entry.get().fits(&message) => entry.remove(),
+            _ => {
+                let asked = Asked::unseen(&mut message, (frame.offset, u32::MAX));
+                out.push(asked.answered(Shape::Unary, message, frame.span));
+                return;
+            }
+        };
+        if !asked.is_transfer() {
             out.push(asked.answered(Shape::Unary, message, frame.span));
             return;
-        };
-        if asked.is_transfer() && message.rcode == 0 && !(asked.is_axfr() && message.soas > 1) {
-            let id = message.id;
-            self.pending.insert(id, asked);
-            self.transfer = Some((id, message, frame.span));
-            return;
         }
-        let shape = if asked.is_transfer() { Shape::Stream } else { Shape::Unary };
-        out.push(asked.answered(shape, message, frame.span));
+        let whole = message.rcode != 0 || (asked.is_axfr() && message.soas > 1);
+        self.transfer = Some((message.id, asked, message, frame.span));
+        if whole {
+            self.finish_transfer(out);
+        }
     }
 
     fn finish_transfer(&mut self, out: &mut Vec<Told>) {
-        if let Some((id, message, span)) = self.transfer.take()
-            && let Some(asked) = self.pending.remove(&id)
-        {
+        if let Some((_, asked, message, span)) = self.transfer.take() {
             out.push(asked.answered(Shape::Stream, message, span));
         }
     }

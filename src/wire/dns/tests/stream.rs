@@ -105,7 +105,14 @@ fn an_answer_without_a_query_or_to_another_question() {
             said(S, 3, framed(answer(2, "other.test"))),
         ],
     );
-    assert_eq!(lines(&told[..2]), ["A a.test NOERROR 10.0.0.1", "A other.test NOERROR 10.0.0.1"]);
+    assert_eq!(
+        lines(&told),
+        [
+            "A a.test NOERROR 10.0.0.1",
+            "A other.test NOERROR 10.0.0.1",
+            "A b.test the connection ended before an answer came"
+        ]
+    );
     assert_eq!(told[0].request.bytes, 0);
     assert_eq!(told[1].key, (told[0].response.unwrap().bytes, u32::MAX));
 }
@@ -141,6 +148,34 @@ fn only_the_heads_are_captured() {
         lines(&out[1..]),
         ["A b.test SERVFAIL", "AAAA c.test the connection ended before an answer came"]
     );
+}
+
+/// A transfer in several messages is one exchange; it ends with the second SOA record, or with what
+/// comes next.
+#[test]
+fn a_zone_transfer_in_several_messages() {
+    let part = |id, kind, records: &[u8], n| framed(message(id, 0x8180, [n, 0, 0], "a.test", kind, records));
+    let soa = record(6, 1, &[0; 22]);
+    let a = record(1, 1, &[10, 0, 0, 1]);
+    let parts = [part(1, 252, &soa, 1), part(1, 252, &a, 1), part(1, 252, &soa, 1)];
+    let told = decode(
+        Stream::new(),
+        &[
+            said(C, 1, framed(query(1, "a.test", 252))),
+            said(S, 2, &parts[0]),
+            said(S, 3, &parts[1]),
+            said(S, 4, &parts[2]),
+            said(C, 5, framed(query(2, "a.test", 251))),
+            said(S, 6, part(2, 251, &soa, 1)),
+            said(S, 7, part(2, 251, &a, 1)),
+            said(C, 8, framed(query(3, "a.test", 252))),
+            said(S, 9, framed(failure(3, "a.test", 252, 5))),
+        ],
+    );
+    assert_eq!(lines(&told), ["AXFR a.test NOERROR", "IXFR a.test NOERROR", "AXFR a.test REFUSED"]);
+    let spans: Vec<_> = told.iter().map(|t| t.response.unwrap()).map(|r| (r.first, r.last)).collect();
+    assert_eq!(spans, [(ms(2), ms(4)), (ms(6), ms(7)), (ms(9), ms(9))]);
+    assert_eq!(told[0].response.unwrap().bytes, parts.iter().map(|p| p.len() as u64).sum::<u64>());
 }
 
 #[test]
