@@ -14,6 +14,9 @@ const CAPACITY: usize = 4096;
 /// The same question with a new id sooner than this is not the same query sent again: no resolver
 /// gives up that fast, but one that asks for many clients asks the same thing twice at once.
 const RETRY_NS: u64 = 50_000_000;
+/// A query that is sent again shortly before the time is over is waited for this much longer, once:
+/// resolvers send again after just the time that is waited here, a little more or less.
+const GRACE_NS: u64 = 1_000_000_000;
 /// Most ids of one query: the first, and those with which it was sent again.
 const MAX_IDS: usize = 16;
 
@@ -218,6 +221,15 @@ impl<K: Eq + Hash + Copy> Queries<K> {
             waiting.ids.push(id.2);
             self.told.forget(&id);
             self.by_id.insert(id, slot);
+        }
+        // What is sent again at the last moment has its chance too.
+        let grace = self.timeout.min(GRACE_NS);
+        let last = waiting.asked.request.first.0.saturating_add(self.timeout).saturating_add(grace);
+        let due = BootNs(span.first.0.saturating_add(grace).min(last));
+        if due > waiting.due {
+            self.due.remove(&(waiting.due, slot));
+            waiting.due = due;
+            self.due.insert((due, slot));
         }
         true
     }

@@ -165,6 +165,26 @@ fn a_retry_that_times_out_is_told_once_five_seconds_after_the_first() {
     assert_eq!((w.out.len(), w.queries.take_late()), (1, 1));
 }
 
+/// glibc sends again after five seconds, give or take what a clock takes to be read.
+#[test]
+fn a_retry_at_the_last_moment_has_its_chance() {
+    let q = query(7, "a.test", 1);
+    let mut w = Watch::new();
+    w.at(K, 0, &q).at(K, 4999, &q).at(K, 5001, &answer(7, "a.test"));
+    assert_eq!(w.lines(), ["A a.test NOERROR 10.0.0.1"]);
+    assert_eq!(w.out[0].1.dns.as_ref().unwrap().retries, 1);
+    // A second more at most, however often it is sent.
+    let mut w = Watch::new();
+    for at in (0..60).map(|i| i * 100) {
+        w.at(K, at, &q);
+    }
+    w.queries.expire(BootNs(5_999_999_999), &mut w.out);
+    assert!(w.out.is_empty());
+    w.queries.expire(ms(6000), &mut w.out);
+    assert_eq!(w.lines(), ["A a.test timeout"]);
+    assert_eq!(w.out[0].1.dns.as_ref().unwrap().retries, 59);
+}
+
 #[test]
 fn in_parallel_on_one_socket() {
     let mut w = Watch::new();
