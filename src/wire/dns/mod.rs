@@ -73,12 +73,16 @@ impl Asked {
 
     fn told(self, outcome: Outcome, answer: Option<(Message, Span)>) -> Told {
         let (message, response) = answer.unzip();
-        let (rcode, answers, question) =
+        let (rcode, answers, repeated) =
             message.map(|m| (m.rcode, m.answers, m.question)).unwrap_or_default();
-        let question = self.question.or(question);
+        // Both are the same where both are there: one name is for the target, one for the facts.
+        let (question, name) = match (self.question, repeated) {
+            (Some(question), Some(repeated)) => (Some(question), Some(repeated.name)),
+            (one, other) => (one.or(other), None),
+        };
         let method = codes::method(self.opcode, question.as_ref().map(|q| q.kind));
-        let target = match &question {
-            Some(question) => Known::Known(question.name.clone()),
+        let target = match name.or_else(|| question.as_ref().map(|q| q.name.clone())) {
+            Some(name) => Known::Known(name),
             None => Known::Unknown("the question was not captured"),
         };
         let dns = question.map(|question| {
