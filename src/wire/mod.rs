@@ -10,6 +10,8 @@ mod conversation;
 pub mod decoder;
 pub mod http1;
 pub mod template;
+pub mod dns;
+pub mod quic;
 #[cfg(test)]
 pub mod testing;
 pub mod websocket;
