@@ -7,6 +7,7 @@
 
 pub mod decoder;
 pub mod line;
+pub mod nats;
 pub mod redis;
 #[cfg(test)]
 pub mod testing;

@@ -145,7 +145,8 @@ impl Redis {
             _ => {}
         }
         let first = reply.span.first;
-        let Some(Pending { command, .. }) = self.pending.pop_front_if(|p| p.command.span.first <= first) else {
+        let Some(Pending { command, .. }) = self.pending.pop_front_if(|p| p.command.span.first <= first)
+        else {
             // A reply to a command that was not seen, since none waits that is older than it. If replies were thought to be off, they are not.
             self.overflow = self.overflow.saturating_sub(1);
             self.replying = Replying::On;
@@ -337,7 +338,8 @@ impl Decoder for Redis {
         match from {
             Speaker::Client => {
                 if !self.requests.lost
-                    && let Some(request::Step::Command(command)) = self.requests.gap(at, &mut offset, &mut len)
+                    && let Some(request::Step::Command(command)) =
+                        self.requests.gap(at, &mut offset, &mut len)
                 {
                     self.asked(command, out);
                 }

@@ -46,13 +46,43 @@ pub(super) fn command(word: &[u8]) -> Option<(Cow<'static, str>, Class)> {
 /// The same for a listed command only.
 #[inline]
 pub(super) fn known(word: &[u8]) -> Option<(&'static str, Class)> {
-    let mut buf = [0u8; LONGEST];
-    let upper = buf.get_mut(..word.len())?;
-    upper.copy_from_slice(word);
-    upper.make_ascii_uppercase();
-    let i = COMMANDS.binary_search_by(|(name, _)| name.as_bytes().cmp(&*upper)).ok()?;
-    COMMANDS.get(i).copied()
+    if word.len() > LONGEST {
+        return None;
+    }
+    let mut slot = hash(word);
+    loop {
+        let (name, class) = COMMANDS.get(usize::from(*SLOTS.get(slot)?).checked_sub(1)?)?;
+        if name.as_bytes().eq_ignore_ascii_case(word) {
+            return Some((name, *class));
+        }
+        slot = (slot + 1) % SLOTS.len();
+    }
 }
+
+/// Where to look for a name in [`SLOTS`], whatever its case.
+const fn hash(mut word: &[u8]) -> usize {
+    let mut hash = 0u32;
+    while let [first, rest @ ..] = word {
+        hash = hash.wrapping_mul(31).wrapping_add((*first | 0x20) as u32);
+        word = rest;
+    }
+    (hash.wrapping_mul(0x9e37_79b1) >> 22) as usize
+}
+
+/// A hash table of [`COMMANDS`]: index plus one, 0 where there is none; the next slot on collision.
+static SLOTS: [u16; 1 << 10] = {
+    let mut slots = [0u16; 1 << 10];
+    let mut i = 0;
+    while i < COMMANDS.len() {
+        let mut slot = hash(COMMANDS[i].0.as_bytes());
+        while slots[slot] != 0 {
+            slot = (slot + 1) % slots.len();
+        }
+        i += 1;
+        slots[slot] = i as u16;
+    }
+    slots
+};
 
 /// The full name of a container's subcommand: (`CLIENT`, `setinfo`) is `CLIENT SETINFO`. `None` for
 /// one that is not listed.
@@ -64,9 +94,9 @@ pub(super) fn subcommand(container: &str, word: &[u8]) -> Option<&'static str> {
     Some(full)
 }
 
-/// All commands with their classes, sorted by name.
+/// All commands with their classes.
 #[rustfmt::skip]
-const COMMANDS: [(&str, Class); 267] = [
+static COMMANDS: [(&str, Class); 267] = [
     ("ACL", Class::Container), ("APPEND", Class::Plain), ("ASKING", Class::Plain), ("AUTH", Class::Plain),
     ("BF.ADD", Class::Plain), ("BF.EXISTS", Class::Plain), ("BGREWRITEAOF", Class::Plain),
     ("BGSAVE", Class::Plain), ("BITCOUNT", Class::Plain), ("BITFIELD", Class::Plain),
@@ -153,7 +183,7 @@ const COMMANDS: [(&str, Class); 267] = [
 
 /// All subcommands that are told.
 #[rustfmt::skip]
-const SUBCOMMANDS: [&str; 138] = [
+static SUBCOMMANDS: [&str; 138] = [
     "ACL CAT", "ACL DELUSER", "ACL DRYRUN", "ACL GENPASS", "ACL GETUSER", "ACL HELP", "ACL LIST",
     "ACL LOAD", "ACL LOG", "ACL SAVE", "ACL SETUSER", "ACL USERS", "ACL WHOAMI", "CLIENT CACHING",
     "CLIENT GETNAME", "CLIENT GETREDIR", "CLIENT HELP", "CLIENT ID", "CLIENT INFO", "CLIENT KILL",

@@ -95,21 +95,22 @@ impl Requests {
     pub(super) fn next(&mut self, at: BootNs, offset: &mut u64, data: &mut &[u8]) -> Option<Step> {
         let before = data.len();
         let start = *offset;
+        let mut had = before;
         let mut step = None;
         while !data.is_empty() && step.is_none() {
             if self.current.is_none() {
-                self.begin(at, start.saturating_add((before - data.len()) as u64));
+                had = data.len();
+                self.begin(at, start.saturating_add((before - had) as u64));
             }
-            let had = data.len();
             step = self.step(data);
-            if let Some(c) = &mut self.current {
-                c.span.bytes += (had - data.len()) as u64;
-                c.span.last = at;
-            }
             if let Some(Found::Nothing) = step {
                 self.current = None;
                 step = None;
             }
+        }
+        if let Some(c) = &mut self.current {
+            c.span.bytes += (had - data.len()) as u64;
+            c.span.last = at;
         }
         *offset = start.saturating_add((before - data.len()) as u64);
         match step? {
@@ -172,6 +173,7 @@ impl Requests {
     }
 
     /// One line, or one piece of an argument.
+    #[inline]
     fn step(&mut self, data: &mut &[u8]) -> Option<Found> {
         if self.bulk > 0 {
             let n = usize::try_from(self.bulk).unwrap_or(usize::MAX).min(data.len());
