@@ -12,6 +12,9 @@ pub mod http1;
 pub mod template;
 pub mod dns;
 pub mod quic;
+pub mod line;
+pub mod nats;
+pub mod redis;
 #[cfg(test)]
 pub mod testing;
 pub mod websocket;
