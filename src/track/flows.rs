@@ -32,8 +32,9 @@ pub(super) struct Flow {
 
 impl Flow {
     fn new(isns: Isns, adopted: bool, view: View) -> Self {
-        // The first byte has the number after the SYN's.
-        let streams = [Stream::new(isns.tx.wrapping_add(1)), Stream::new(isns.rx.wrapping_add(1))];
+        // A client's own base is its SYN's number, all others are the first byte's.
+        let sent = isns.tx.wrapping_add(u32::from(view == View::Client));
+        let streams = [Stream::new(sent), Stream::new(isns.rx)];
         Flow { conversation: Conversation::new(adopted), streams, begun: [!adopted; 2], ignored: false, view }
     }
 

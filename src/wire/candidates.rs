@@ -4,6 +4,7 @@
 use super::decoder::{Decoder, Sniff, Told};
 use super::http1::{self, Http1};
 use super::websocket::WebSocket;
+use super::{dns, nats, redis};
 use crate::model::{Known, Protocol};
 
 /// What the first bytes of a conversation are.
@@ -25,11 +26,16 @@ struct Candidate {
     make: fn(bool) -> Box<dyn Decoder>,
 }
 
-const CANDIDATES: [Candidate; 1] = [Candidate {
-    protocol: Protocol::Http1,
-    sniff: http1::sniff,
-    make: |adopted| Box::new(Http1::new(adopted)),
-}];
+const CANDIDATES: [Candidate; 4] = [
+    Candidate {
+        protocol: Protocol::Http1,
+        sniff: http1::sniff,
+        make: |adopted| Box::new(Http1::new(adopted)),
+    },
+    Candidate { protocol: Protocol::Nats, sniff: nats::sniff, make: |_| Box::new(nats::Nats::new()) },
+    Candidate { protocol: Protocol::Redis, sniff: redis::sniff, make: |_| Box::new(redis::Redis::new()) },
+    Candidate { protocol: Protocol::Dns, sniff: dns::sniff, make: |_| Box::new(dns::Stream::new()) },
+];
 
 /// By the first bytes of each side, from the beginning of a message on.
 pub(super) fn find(client: &[u8], server: &[u8], adopted: bool) -> Found {

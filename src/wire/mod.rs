@@ -8,13 +8,13 @@
 mod candidates;
 mod conversation;
 pub mod decoder;
-pub mod http1;
-pub mod template;
 pub mod dns;
-pub mod quic;
+pub mod http1;
 pub mod line;
 pub mod nats;
+pub mod quic;
 pub mod redis;
+pub mod template;
 #[cfg(test)]
 pub mod testing;
 pub mod websocket;
