@@ -58,6 +58,84 @@ static __always_inline __u32 tcp_at(struct __sk_buff *skb)
 	return sizeof(struct ip6);
 }
 
+/* By cookie: the direction in which the client of an adopted connection speaks. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u32);
+} roles SEC(".maps");
+
+static __always_inline void ask_role(struct webb_sock *s)
+{
+	__u64 key = s->cookie;
+	__u32 *asking = bpf_map_lookup_elem(&roles, &key);
+
+	if (asking)
+		s->asking = *asking & 1;
+}
+
+static __always_inline void put_v4(__u8 *to, __be32 v4)
+{
+	*(__u64 *)to = 0;
+	*(__u32 *)(to + 8) = bpf_htonl(0xffff);
+	*(__u32 *)(to + 12) = v4;
+}
+
+/* Where a packet goes to and comes from, from its own head. */
+static __always_inline int put_addresses(struct __sk_buff *skb, struct webb_said_at *r, __u32 received)
+{
+	__u8 *from = received ? r->peer : r->local, *to = received ? r->local : r->peer;
+	struct ip4 ip;
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)))
+			return 0;
+		put_v4(from, ip.from);
+		put_v4(to, ip.to);
+		return 1;
+	}
+	return !bpf_skb_load_bytes(skb, 8, from, 16) && !bpf_skb_load_bytes(skb, 24, to, 16);
+}
+
+/* What came with a handshake: the socket that it is for is not there yet. */
+static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, struct segment *g, __be16 from,
+				  __be16 to)
+{
+	struct webb_counts *n = get_counts();
+	struct early_record {
+		struct webb_said_at head;
+		struct webb_piece piece;
+		__u8 data[CAP_LARGE];
+	} *r;
+	__u32 cap = g->len < CAP_LARGE ? g->len : CAP_LARGE;
+
+	if (!n)
+		return;
+	n->pieces_produced++;
+	r = bpf_ringbuf_reserve(&payload_ring, sizeof(*r), 0);
+	if (!r) {
+		n->pieces_lost++;
+		return;
+	}
+	__builtin_memset(&r->head, 0, sizeof(r->head));
+	r->head.kind = WEBB_EARLY;
+	r->head.netns = s->netns;
+	r->head.cookie = s->cookie;
+	r->head.netns_cookie = s->netns_cookie;
+	r->head.generation = s->generation;
+	r->head.local_port = bpf_ntohs(to);
+	r->head.peer_port = bpf_ntohs(from);
+	put_addresses(skb, &r->head, 1);
+	g->flags = WEBB_P_IN_ORDER;
+	fill_piece(&r->piece, g, cap);
+	cap = (cap - 1) & (CAP_LARGE - 1);
+	barrier_var(cap);
+	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
+		r->piece.cap = 0;
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
 static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -80,12 +158,19 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 	if (!s || (!s->opened && !(s->flags & WEBB_F_ADOPTED)))
 		return;
 	c = get_config();
-	if (!c || s->role == WEBB_LISTENER)
+	if (!c)
 		return;
 	g.now = bpf_ktime_get_boot_ns();
 	g.len = skb->len - g.at;
 	g.seq = bpf_ntohl(tcp.seq);
 	g.ack = bpf_ntohl(tcp.ack);
+	if (s->role == WEBB_LISTENER) {
+		if (c->decode && received)
+			early(skb, s, &g, tcp.from, tcp.to);
+		return;
+	}
+	if (s->asking > 1)
+		ask_role(s);
 	way = &s->way[received & 1];
 	other = &s->way[(received ^ 1) & 1];
 	fresh = !way->count || (__s32)(g.seq + g.len - way->end) > 0;

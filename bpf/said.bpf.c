@@ -8,13 +8,18 @@
 /* Captured of one message. Powers of two: older verifiers want a mask. */
 #define CAP_LARGE 1024
 #define CAP_SMALL 256
-#define BATCH 1728
+#define BATCH 1680
 
 struct webb_flow {
 	__u32 lock; /* held by who appends; nobody waits for it */
 	__u32 used;
 	__u32 pieces;
-	__u32 got[2]; /* captured of the message that goes on, sent and received */
+	__u32 got[2];	 /* captured of the message that goes on, sent and received */
+	__u32 next[2];	 /* HTTP/2: sequence number of the next frame's head */
+	__u32 want[2];	 /* HTTP/2: bytes of the frame before that are still to be captured */
+	__u8 synced[2];	 /* HTTP/2: `next` is right */
+	__u8 partial[2]; /* HTTP/2: bytes of a head that the last segment cut */
+	__u8 head9[2][12];
 	__u32 pad;
 	struct webb_said head;
 	__u8 batch[BATCH];
@@ -164,6 +169,30 @@ static __always_inline void append(struct __sk_buff *skb, struct webb_sock *s, s
 	f->pieces++;
 }
 
+/*
+ * A piece joins the batch, or leaves by itself while the other direction is at it. A global function:
+ * the verifier looks at it once, not once for every way that leads here.
+ */
+__attribute__((noinline)) int put_piece(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
+					struct segment *g, __u32 cap)
+{
+	struct webb_counts *n = get_counts();
+
+	if (!s || !f || !g || !n || !cap)
+		return 0;
+	n->pieces_produced++;
+	if (!try_lock(f)) {
+		tell_alone(skb, s, g, cap, n);
+		return 0;
+	}
+	if (cap <= CAP_SMALL)
+		append(skb, s, f, g, cap, CAP_SMALL);
+	else
+		append(skb, s, f, g, cap, CAP_LARGE);
+	unlock(f);
+	return 0;
+}
+
 /* TLS from here on: its first record tells user space so, the rest is not looked at. */
 static __always_inline int is_tls(struct __sk_buff *skb, const struct segment *g)
 {
@@ -171,6 +200,8 @@ static __always_inline int is_tls(struct __sk_buff *skb, const struct segment *g
 
 	return g->len >= 3 && !bpf_skb_load_bytes(skb, g->at, b, 3) && b[0] == 0x16 && b[1] == 3 && b[2] <= 4;
 }
+
+#include "frames.bpf.c"
 
 /* New payload, `received` or sent. */
 static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, struct webb_sock *s,
@@ -188,6 +219,10 @@ static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, str
 		}
 		return;
 	}
+	if (s->mode == WEBB_MODE_FRAMES || begins_http2(skb, s, f, g, received)) {
+		frames(skb, s, f, g, received & 1);
+		return;
+	}
 	got = g->turned || !s->way[received & 1].count ? 0 : f->got[received & 1];
 	room = received == s->asking || s->asking > 1 ? CAP_LARGE : CAP_SMALL;
 	if (got >= room)
@@ -196,18 +231,12 @@ static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, str
 	if (cap > g->len)
 		cap = g->len;
 	f->got[received & 1] = got + cap;
-	n->pieces_produced++;
-	if (!got && is_tls(skb, g))
+	put_piece(skb, s, f, g, cap);
+	if (!got && is_tls(skb, g)) {
 		s->mode = WEBB_MODE_OFF;
-	if (!try_lock(f)) {
-		tell_alone(skb, s, g, cap, n);
-		return;
+		if (try_lock(f)) {
+			tell_said(&payload_ring, s, f);
+			unlock(f);
+		}
 	}
-	if (cap <= CAP_SMALL)
-		append(skb, s, f, g, cap, CAP_SMALL);
-	else
-		append(skb, s, f, g, cap, CAP_LARGE);
-	if (s->mode == WEBB_MODE_OFF)
-		tell_said(&payload_ring, s, f);
-	unlock(f);
 }
