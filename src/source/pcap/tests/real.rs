@@ -1,0 +1,1 @@
+//! Captures of real servers and clients.
