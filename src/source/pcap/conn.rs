@@ -65,6 +65,8 @@ pub(super) struct Conn {
     up: Stream,
     down: Stream,
     srtt_us: Option<u32>,
+    /// The largest payload that both take; 0 = not known.
+    max_segment: u32,
     retransmits: u32,
     /// Counters moved since they were last told.
     pub moved: bool,
@@ -96,6 +98,7 @@ impl Conn {
             up: Stream::default(),
             down: Stream::default(),
             srtt_us: None,
+            max_segment: 0,
             retransmits: 0,
             moved: false,
             early: None,
@@ -231,6 +234,11 @@ impl Conn {
 
     /// Before the connection is established; says whether it is now.
     fn handshake(&mut self, from_local: bool, segment: &Segment<'_>, at: BootNs, out: Out<'_>) -> bool {
+        if segment.syn
+            && let Some(most) = segment.max_segment()
+        {
+            self.max_segment = if self.max_segment == 0 { most } else { self.max_segment.min(most) };
+        }
         let answers = |ack: u32| {
             // The SYN, and at most what came with it.
             self.up.base().is_some_and(|base| ack.wrapping_sub(base) <= 0xffff)
@@ -340,9 +348,18 @@ impl Conn {
         }
         self.moved = true;
         if again && from_local {
-            self.retransmits += 1;
+            self.retransmits = self.retransmits.saturating_add(self.segments(segment));
         }
         out(Found::Piece(piece));
+    }
+
+    /// How many segments on the wire this one is, where the capture saw it before the network card cut
+    /// it up: the kernel counts those.
+    fn segments(&self, segment: &Segment<'_>) -> u32 {
+        match self.max_segment.saturating_sub(segment.options.len() as u32) {
+            0 => 1,
+            most => segment.len.div_ceil(most),
+        }
     }
 
     fn reset(

@@ -19,6 +19,8 @@ pub(super) struct Segment<'a> {
     pub len: u32,
     /// What was captured of it.
     pub data: &'a [u8],
+    /// Options in the header, as far as captured.
+    pub options: &'a [u8],
     /// Of the header as captured: the same for copies of one packet, different for retransmissions.
     pub digest: u32,
 }
@@ -50,8 +52,24 @@ pub(super) fn tcp(body: Body<'_>, id: u16) -> Result<Segment<'_>, Skip> {
         rst: flags & 4 != 0,
         len,
         data: bytes.get(header..).unwrap_or_default(),
+        options,
         digest: digest(head, options, id, len),
     })
+}
+
+impl Segment<'_> {
+    /// The largest payload that the sender takes, as its SYN says (RFC 9293 section 3.7.1).
+    pub(super) fn max_segment(&self) -> Option<u32> {
+        let mut rest = self.options;
+        loop {
+            rest = match *rest {
+                [1, ref behind @ ..] => behind,
+                [2, 4, a, b, ..] => return Some(u32::from(u16::from_be_bytes([a, b]))),
+                [0, ..] | [] | [_] => return None,
+                [_, length, ..] => rest.get(usize::from(length.max(2))..)?,
+            };
+        }
+    }
 }
 
 /// FNV-1a over words. The checksum is left out: where it is offloaded, only the last copy has it.
