@@ -73,7 +73,8 @@ impl Fragments {
         }
         // What the capture has cut off cannot be put together.
         let whole = body.data.len() == body.len as usize;
-        if !datagram.spoilt && !(whole && datagram.add(fragment, body.data)) {
+        let fits = datagram.spoilt || (whole && datagram.add(fragment, body.data));
+        if !fits {
             datagram.spoilt = true;
             datagram.bytes = Vec::new();
             self.lost += 1;
@@ -114,7 +115,7 @@ impl Datagram {
         let begin = fragment.offset;
         let end = begin.saturating_add(data.len() as u32);
         let last = !fragment.more;
-        let aligned = last || data.len() % 8 == 0;
+        let aligned = last || data.len().is_multiple_of(8);
         if data.is_empty() || end > MAX_LENGTH || !aligned || self.length.is_some_and(|l| end > l) {
             return false;
         }

@@ -17,6 +17,7 @@ mod conn;
 mod counts;
 mod file;
 mod fragments;
+mod icmp;
 mod input;
 mod ip;
 mod link;
@@ -211,6 +212,10 @@ impl Flows {
                 let ends = ends(datagram.src, datagram.dst);
                 self.udp.datagram(ends, &datagram, at, counts, &mut self.cookie, out);
                 Ok(())
+            }
+            1 | 58 => {
+                let error = icmp::error(body).filter(|e| self.tcp.unreachable(e, at, out));
+                error.map(|_| ()).ok_or(Skip::NotTcpUdp)
             }
             _ => Err(Skip::NotTcpUdp),
         }

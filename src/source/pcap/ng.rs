@@ -92,7 +92,7 @@ impl Section {
     /// Type and length of a block; `None` when the length cannot be one.
     pub(super) fn head(&self, head: &[u8]) -> Option<Head> {
         let (kind, length) = (self.order.u32(head, 0)?, self.order.u32(head, 4)?);
-        (length >= BLOCK_HEAD as u32 && length % 4 == 0).then_some(Head { kind, length })
+        (length >= BLOCK_HEAD as u32 && length.is_multiple_of(4)).then_some(Head { kind, length })
     }
 
     /// Whether the length that ends a block is the one that began it.

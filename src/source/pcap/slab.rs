@@ -134,14 +134,15 @@ impl<T, const LISTS: usize> Slab<T, LISTS> {
 
     fn unlink(&mut self, at: u32) {
         let Some(&Slot { before, behind, list, .. }) = self.slots.get(at as usize) else { return };
+        let Some(ends) = self.lists.get_mut(list) else { return };
+        ends.len -= 1;
         match self.slots.get_mut(before as usize) {
             Some(slot) => slot.behind = behind,
-            None => self.lists[list].oldest = behind,
+            None => ends.oldest = behind,
         }
         match self.slots.get_mut(behind as usize) {
             Some(slot) => slot.before = before,
-            None => self.lists[list].newest = before,
+            None => ends.newest = before,
         }
-        self.lists[list].len -= 1;
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::conn::{Conn, Fate, Out, Phase};
 use super::counts::{Counts, Skip};
+use super::icmp;
 use super::segment::Segment;
 use super::slab::{Key, Slab};
 use crate::model::{BootNs, Endpoint};
@@ -128,6 +129,15 @@ impl Tcp {
         }
         self.settle(place);
         result
+    }
+
+    /// The network says that a segment did not arrive; whether that ends a connect.
+    pub(super) fn unreachable(&mut self, error: &icmp::Error, at: BootNs, out: Out<'_>) -> bool {
+        let Some(&place) = self.places.get(&Key::new(error.ends.0, error.ends.1)) else { return false };
+        let Some(conn) = self.conns.get_mut(place) else { return false };
+        let ended = conn.unreachable(error, at, out);
+        self.settle(place);
+        ended
     }
 
     /// Puts a connection into the list where it belongs now.

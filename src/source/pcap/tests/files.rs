@@ -80,6 +80,37 @@ fn ipv6_extension_headers_are_passed() {
 }
 
 #[test]
+fn who_spoke_first_is_the_local_side_of_a_conversation() {
+    let packet = |src, dst, ports, data: &[u8]| v4(src, dst, 7, 0, 17, &udp(ports, data));
+    let frames: Vec<_> = [
+        packet(1, 2, (1000, 53), b"question"),
+        packet(2, 1, (53, 1000), b"answer"),
+        packet(1, 2, (1001, 53), b"another"),
+        packet(1, 2, (1000, 53), b"again"),
+    ]
+    .into_iter()
+    .map(|bytes| Frame { at: 0, wire: bytes.len(), bytes })
+    .collect();
+    let (told, counts) = read(&classic(101, &frames));
+    let expected = [(1, true, "question"), (1, false, "answer"), (2, true, "another"), (1, true, "again")]
+        .map(|(id, sent, text)| Told::Datagram(id, sent, text.len() as u32, text.into()));
+    assert_eq!((told, counts.conversations), (expected.into(), 2));
+}
+
+#[test]
+fn conversations_are_bounded() {
+    let most = 1 << 16;
+    let frames: Vec<_> = (0..most + 10)
+        .map(|n: u32| {
+            let bytes = v4(n as u8, 2, 7, 0, 17, &udp(((n >> 8) as u16, 53), b"x"));
+            Frame { at: 0, wire: bytes.len(), bytes }
+        })
+        .collect();
+    let counts = read(&classic(101, &frames)).1;
+    assert_eq!((counts.conversations, counts.evicted), (u64::from(most) + 10, 10));
+}
+
+#[test]
 fn fragments_are_put_together_in_any_order_and_lost_ones_counted() {
     let data: Vec<u8> = (0..100).collect();
     let whole = udp((1000, 53), &data);
@@ -313,7 +344,7 @@ fn any_way_of_reading_gives_the_same() {
     impl Read for Dribble<'_> {
         fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
             self.1 += 1;
-            if self.1 % 3 == 0 {
+            if self.1.is_multiple_of(3) {
                 return Err(io::ErrorKind::Interrupted.into());
             }
             let n = (self.1 % 7).min(self.0.len()).min(to.len()).max(usize::from(!self.0.is_empty()));

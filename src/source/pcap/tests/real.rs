@@ -106,3 +106,27 @@ fn the_table_counts_a_capture_as_it_counts_the_kernel() {
         .collect();
     assert!(connects.len() == 2 && connects.iter().all(|us| (1..10_000).contains(us)), "{connects:?}");
 }
+
+#[test]
+fn connects_that_fail() {
+    let mut capture = Capture::open(&capture("connect-failures.pcap")).unwrap();
+    let mut told = Vec::new();
+    while capture.next(&mut |found| told.push(own(found))).unwrap() {}
+    let failed: Vec<_> = ends(&told)
+        .iter()
+        .filter_map(|e| {
+            if let Moment::Failed(outcome) = e.moment { Some((e.peer.to_string(), outcome)) } else { None }
+        })
+        .collect();
+    let unreachable = Outcome::Unreachable;
+    assert_eq!(
+        failed,
+        [
+            ("127.0.0.1:8091".to_owned(), unreachable),
+            ("[::1]:8091".to_owned(), unreachable),
+            ("127.0.0.1:8092".to_owned(), Outcome::TimedOut),
+        ]
+    );
+    // An error about a SYN that was sent once more, after the first one was believed.
+    assert_eq!(capture.counts().skipped, Skipped { not_tcp_udp: 1, ..Skipped::default() });
+}

@@ -324,3 +324,68 @@ fn a_flood_of_syns_does_not_displace_what_is_open() {
     let (told, _, _) = read_with(&classic(101, &frames), 10).unwrap();
     assert!(!moments(&told).contains(&(1, Moment::Closed(Ending::Unknown))));
 }
+
+#[test]
+fn the_network_says_that_nobody_is_there() {
+    let syn = talk().client(SYN, 0, 0, b"");
+    let quoted = syn.frames[0].bytes[..28].to_vec();
+    let with = |kind: u8, code: u8, quoted: &[u8]| {
+        let mut t = syn.clone();
+        let bytes = v4(9, 1, 1, 0, 1, &[&[kind, code, 0, 0, 0, 0, 0, 0], quoted].concat());
+        t.frames.push(Frame { at: 5 * MS, wire: bytes.len(), bytes });
+        let (told, counts) = read(&t.file());
+        (outcome(&told), counts.skipped.not_tcp_udp)
+    };
+    assert_eq!(with(3, 1, &quoted), (Some(Outcome::Unreachable), 0));
+    assert_eq!(with(3, 3, &quoted), (Some(Outcome::Refused), 0));
+    assert_eq!(with(11, 0, &quoted), (Some(Outcome::Unreachable), 0));
+    assert_eq!(with(3, 4, &quoted), (None, 1));
+    assert_eq!(with(8, 0, &quoted), (None, 1));
+    assert_eq!(with(3, 1, &quoted[..20]), (None, 1));
+    let mut other = quoted;
+    other[27] ^= 1;
+    assert_eq!(with(3, 1, &other), (None, 1));
+}
+
+#[test]
+fn time_never_goes_backwards_within_a_connection() {
+    let mut t = talk().handshake().exchange().close();
+    for (n, frame) in t.frames.iter_mut().enumerate() {
+        frame.at = if n % 2 == 0 { 10 * SECOND } else { n as u64 };
+    }
+    let (told, counts) = read(&t.file());
+    assert_eq!((counts.connections, outcome(&told)), (1, Some(Outcome::Clean)));
+    let times = told.iter().map(|t| match t {
+        Told::Fact(Fact::End(e)) => e.at.0,
+        Told::Fact(Fact::Sample(s)) => s.at.0,
+        Told::Piece(.., at) => *at,
+        _ => panic!(),
+    });
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn one_that_is_connected_to_itself_is_one_connection() {
+    let mut t = talk();
+    for (flags, seq, ack, data) in
+        [(SYN, 0, 0, &b""[..]), (SYN | ACK, 0, 1, b""), (ACK, 1, 1, b"echo"), (FIN | ACK, 5, 5, b"")]
+    {
+        let bytes = v4(1, 1, 1, 0, 6, &tcp((5000, 5000), seq, ack, flags, data));
+        t.frames.push(Frame { at: t.frames.len() as u64 * MS, wire: bytes.len(), bytes });
+    }
+    let (told, counts) = read(&t.file());
+    assert_eq!((counts.connections, pieces(&told)), (1, vec![(true, 4)]));
+}
+
+#[test]
+fn payload_of_syns_is_kept_within_bounds() {
+    let frames: Vec<_> = (0..1000u16)
+        .map(|n| {
+            let bytes = v4(1, 2, n, 0, 6, &tcp((n, 80), 0, 0, SYN, &[7; 1400]));
+            Frame { at: u64::from(n), wire: bytes.len(), bytes }
+        })
+        .collect();
+    let (_, counts) = read(&classic(101, &frames));
+    let kept = 1000 * 1400 - counts.early_lost;
+    assert!((1 << 19..=1 << 20).contains(&kept), "{kept}");
+}
