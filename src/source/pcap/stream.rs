@@ -5,11 +5,11 @@ use crate::model::BootNs;
 /// Farther than the largest window (RFC 7323) no valid sequence number lies from the last one.
 const WINDOW: i64 = 1 << 30;
 /// Segments among which a copy is looked for.
-const RECENT: usize = 4;
+const RECENT: usize = 8;
 /// Copies of one packet are seen within this time; retransmissions come later.
-const COPY_NS: u64 = 10_000_000;
-/// A segment that fills a hole this long after what followed it was sent again; before, the network
-/// has changed the order.
+const COPY_US: u32 = 10_000;
+/// A segment that fills a hole a quarter of a round trip after what followed it, or this long, was sent
+/// again; before, the network has changed the order.
 const REORDERED_NS: u64 = 3_000_000;
 /// Where several queues are captured, an acknowledgement may stand before what it acknowledges.
 const PATIENCE_NS: u64 = 1_000_000;
@@ -21,8 +21,8 @@ pub(super) struct Stream {
     base: Option<u32>,
     /// First offset that was not reached yet.
     next: u64,
-    /// When `next` was reached.
-    next_at: BootNs,
+    /// When a segment came that left a hole before it, while there is one.
+    hole_at: Option<BootNs>,
     /// Everything before this offset was captured, or is known to be missing.
     whole: u64,
     /// A run of bytes beyond the hole at `whole`.
@@ -37,7 +37,8 @@ pub(super) struct Stream {
     missing: Option<(u64, BootNs)>,
     /// The other direction spoke since the last payload of this one.
     pub heard: Option<BootNs>,
-    recent: [(u32, u64); RECENT],
+    /// Digests and times (microseconds, modulo 2^32) of the last segments.
+    recent: [(u32, u32); RECENT],
     oldest_recent: u8,
 }
 
@@ -94,19 +95,21 @@ impl Stream {
 
     /// Whether a segment with this header passed a moment ago.
     pub(super) fn is_copy(&mut self, digest: u32, at: BootNs) -> bool {
-        let recently = |&(d, t): &(u32, u64)| d == digest && t != 0 && at.0.saturating_sub(t) <= COPY_NS;
+        let now = (at.0 / 1000) as u32;
+        let recently = |&(d, t): &(u32, u32)| d == digest && now.wrapping_sub(t) <= COPY_US;
         if self.recent.iter().any(recently) {
             return true;
         }
         if let Some(place) = self.recent.get_mut(usize::from(self.oldest_recent)) {
-            *place = (digest, at.0);
+            *place = (digest, now);
         }
         self.oldest_recent = (self.oldest_recent + 1) % RECENT as u8;
         false
     }
 
-    /// Takes in the payload of a segment; also whether it is sent once more.
-    pub(super) fn payload(&mut self, offset: i64, len: u32, at: BootNs) -> Payload {
+    /// Takes in the payload of a segment; also whether it is sent once more. `round_trip`: in
+    /// nanoseconds, where it is known.
+    pub(super) fn payload(&mut self, offset: i64, len: u32, at: BootNs, round_trip: Option<u64>) -> Payload {
         let end = offset + i64::from(len);
         let (Ok(end), begin) = (u64::try_from(end), offset.max(0).cast_unsigned()) else {
             return Payload::Outside;
@@ -120,15 +123,20 @@ impl Stream {
         if end > self.next {
             let again = begin < self.next;
             self.fill(begin, end);
-            (self.next, self.next_at) = (end, at);
+            self.next = end;
+            if self.whole < begin {
+                self.hole_at.get_or_insert(at);
+            }
             return Payload::New { again };
         }
         let seen = end <= self.whole || self.island.is_some_and(|(a, b)| a <= begin && end <= b);
         if seen {
             return Payload::Old;
         }
+        let patience = round_trip.map_or(REORDERED_NS, |ns| (ns / 4).min(REORDERED_NS));
+        let again = self.hole_at.is_some_and(|since| at.since(since) >= patience);
         self.fill(begin, end);
-        Payload::Fills { again: at.since(self.next_at) >= REORDERED_NS }
+        Payload::Fills { again }
     }
 
     fn fill(&mut self, begin: u64, end: u64) {
@@ -152,6 +160,9 @@ impl Stream {
             self.whole = self.whole.max(b);
             self.island = None;
         }
+        if self.whole >= self.next {
+            self.hole_at = None;
+        }
     }
 
     /// Takes in a FIN; whether it was seen before.
@@ -173,9 +184,7 @@ impl Stream {
         self.fin_acked |= self.fin.is_some_and(|fin| offset > fin);
         let payload = self.fin.map_or(offset, |fin| offset.min(fin));
         self.acked = self.acked.max(payload);
-        if payload > self.next {
-            (self.next, self.next_at) = (payload, at);
-        }
+        self.next = self.next.max(payload);
         if payload > self.whole {
             self.missing.get_or_insert((payload, at));
         }

@@ -236,8 +236,9 @@ impl Conn {
 
     fn payload(&mut self, from_local: bool, offset: i64, segment: &Segment<'_>, at: BootNs, out: Out<'_>) {
         let id = self.id();
+        let round_trip = self.srtt_us.map(|us| u64::from(us) * 1000);
         let (stream, other) = self.streams(from_local);
-        let (new, again) = match stream.payload(offset, segment.len, at) {
+        let (new, again) = match stream.payload(offset, segment.len, at, round_trip) {
             Payload::Outside | Payload::KeepAlive => return,
             Payload::New { again } => (true, again),
             Payload::Fills { again } => (true, again),

@@ -86,7 +86,7 @@ impl Conn {
         }
         self.tell(Moment::Established, at, out);
         if let Some(early) = self.early.take() {
-            self.up.payload(0, early.len, early.at);
+            self.up.payload(0, early.len, early.at, None);
             self.down.heard = Some(early.at);
             self.moved = true;
             out(Found::Piece(Piece {

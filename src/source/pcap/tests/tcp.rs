@@ -389,3 +389,16 @@ fn payload_of_syns_is_kept_within_bounds() {
     let kept = 1000 * 1400 - counts.early_lost;
     assert!((1 << 19..=1 << 20).contains(&kept), "{kept}");
 }
+
+#[test]
+fn a_hole_that_is_filled_at_once_was_only_out_of_order() {
+    for (wait, retransmits) in [(0, 0), (20 * MS, 1)] {
+        // The handshake takes 40 ms.
+        let mut t =
+            talk().client(SYN, 0, 0, b"").wait(40 * MS).server(SYN | ACK, 0, 1, b"").client(ACK, 1, 1, b"");
+        t = t.client(ACK, 1, 1, b"ping").client(ACK, 9, 1, b"ping").wait(wait).client(ACK, 5, 1, b"ping");
+        let (told, _) = read(&t.client(RST, 13, 0, b"").file());
+        let last = ends(&told)[2];
+        assert_eq!((last.seen.bytes_sent, last.seen.retransmits), (12, retransmits));
+    }
+}
