@@ -3,6 +3,7 @@
 
 #[cfg(all(feature = "agent", target_os = "linux"))]
 pub mod ebpf;
+pub mod pcap;
 #[cfg(all(feature = "agent", target_os = "linux"))]
 pub mod probe;
 #[cfg(all(feature = "agent", target_os = "linux"))]
