@@ -190,6 +190,8 @@ enum {
 #define AF_INET 2
 #define AF_INET6 10
 #define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define SOCK_DGRAM 2
 #define PF_KTHREAD 0x00200000
 
 #endif

@@ -42,18 +42,18 @@ struct tcp {
 	__be16 urgent;
 };
 
-/* Where the TCP header begins; 0 = not TCP, or behind extension headers. */
-static __always_inline __u32 tcp_at(struct __sk_buff *skb)
+/* Where what IP carries begins, and what it is; 0 = behind extension headers, or a later fragment. */
+static __always_inline __u32 payload_at(struct __sk_buff *skb, __u8 *protocol)
 {
 	struct ip4 ip;
-	__u8 next;
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.protocol != IPPROTO_TCP)
+		if (bpf_skb_load_bytes(skb, 0, &ip, sizeof(ip)) || ip.fragment & bpf_htons(0x1fff))
 			return 0;
+		*protocol = ip.protocol;
 		return (ip.version_ihl & 15) * 4;
 	}
-	if (skb->protocol != bpf_htons(ETH_P_IPV6) || bpf_skb_load_bytes(skb, 6, &next, 1) || next != IPPROTO_TCP)
+	if (skb->protocol != bpf_htons(ETH_P_IPV6) || bpf_skb_load_bytes(skb, 6, protocol, 1))
 		return 0;
 	return sizeof(struct ip6);
 }
@@ -136,9 +136,12 @@ static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, st
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
+#include "datagram.bpf.c"
+
 static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 {
 	struct bpf_sock *sk = skb->sk;
+	__u8 protocol = 0;
 	struct webb_config *c;
 	struct webb_sock *s;
 	struct webb_way *way, *other;
@@ -148,8 +151,12 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 
 	if (!sk)
 		return;
-	at = tcp_at(skb);
-	if (!at || bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)))
+	at = payload_at(skb, &protocol);
+	if (protocol == IPPROTO_UDP) {
+		datagram(skb, sk, at, received);
+		return;
+	}
+	if (!at || protocol != IPPROTO_TCP || bpf_skb_load_bytes(skb, at, &tcp, sizeof(tcp)))
 		return;
 	g.at = at + (tcp.offset >> 4) * 4;
 	if (skb->len <= g.at)

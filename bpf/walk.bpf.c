@@ -73,6 +73,19 @@ static __always_inline void adopt(struct sock *sk, struct task_struct *task, str
 	n->adopted[s->role & 3]++;
 }
 
+/* A datagram socket that was open before the hooks were attached. */
+static __always_inline void adopt_udp(struct sock *sk, struct task_struct *task, struct webb_config *c)
+{
+	struct webb_udp *u;
+
+	if (!c->decode || !in_scope(sk) || BPF_CORE_READ(task, tgid) == c->self)
+		return;
+	u = bpf_sk_storage_get(&udps, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (u && !u->cookie)
+		fill_udp(u, task, bpf_get_socket_cookie(sk), BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie),
+			 BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum), WEBB_OWNER_HOLDS);
+}
+
 SEC("iter/task_file")
 int webb_files(struct bpf_iter__task_file *ctx)
 {
@@ -91,11 +104,14 @@ int webb_files(struct bpf_iter__task_file *ctx)
 	sk = so->sk;
 	if (!sk)
 		return 0;
-	if (sk->sk_protocol != IPPROTO_TCP ||
-	    (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6))
+	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
 		return 0;
 	c = get_config();
 	if (!c)
+		return 0;
+	if (sk->sk_protocol == IPPROTO_UDP)
+		adopt_udp(sk, task, c);
+	if (sk->sk_protocol != IPPROTO_TCP)
 		return 0;
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s) {

@@ -6,8 +6,8 @@
 #include "said.bpf.c"
 #include "state.bpf.c"
 #include "attempt.bpf.c"
-#include "walk.bpf.c"
 #include "packet.bpf.c"
+#include "walk.bpf.c"
 
 /* The helpers that read the kernel are for GPL-compatible programs only. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
