@@ -6,6 +6,9 @@
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
 pub mod decoder;
+pub mod hpack;
+pub mod http2;
+pub mod template;
 #[cfg(test)]
 pub mod testing;
 
