@@ -57,7 +57,6 @@ pub(super) struct Conn {
     /// Largest payload that each may send.
     max_frame: [u32; 2],
     why: &'static str,
-    adopted: bool,
     /// There were gRPC calls on this connection.
     grpc: bool,
     pub(super) undecoded: u64,
@@ -78,7 +77,6 @@ impl Conn {
             goaway: None,
             max_frame: [FIRST_MAX; 2],
             why: if adopted { OLDER } else { MISSED },
-            adopted,
             grpc: false,
             undecoded: 0,
             missed: 0,
@@ -215,10 +213,11 @@ impl Conn {
     /// there: they are held, in case their responses are seen, or counted.
     fn skipped(&mut self, id: u32, at: BootNs) {
         let fit = std::mem::take(&mut self.client_missed) / LEAST_REQUEST;
-        if fit == 0 || self.high == 0 && self.adopted {
+        // Where a client begins is its choice: only between two requests is it known what it skips.
+        if fit == 0 || self.high == 0 {
             return;
         }
-        let between = if self.high == 0 { 1..id } else { self.high.saturating_add(2)..id };
+        let between = self.high.saturating_add(2)..id;
         let seen = self.streams.keys().chain(&self.early).filter(|s| between.contains(s)).count();
         let unseen = (between.len() / 2).saturating_sub(seen) as u64;
         let mut count = unseen.min(fit);
@@ -295,12 +294,15 @@ impl Conn {
         at: BootNs,
         out: &mut Vec<Told>,
     ) {
+        let missed = self.server_missed;
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let end = if from == Speaker::Client {
-            End::ClientReset(code)
-        } else {
+        if from == Speaker::Server {
             stream.answered_until(at);
-            End::ServerReset(code)
+        }
+        let end = match from {
+            _ if stream.may_be_answered(missed) => End::Missed,
+            Speaker::Client => End::ClientReset(code),
+            Speaker::Server => End::ServerReset(code),
         };
         self.tell(id, end, out);
     }

@@ -193,6 +193,12 @@ impl Stream {
         self.response.is_some()
     }
 
+    /// Whether the response may have been complete in what was last `missed` of the server. A reset
+    /// can come after it: for a body that is not wanted any more, or because they crossed.
+    pub(super) fn may_be_answered(&self, missed: Option<BootNs>) -> bool {
+        missed.is_some_and(|m| m >= self.request.first)
+    }
+
     /// What was seen does not say whether this is gRPC.
     fn open(&self) -> bool {
         matches!(self.content, Known::Unknown(_))
@@ -260,7 +266,7 @@ impl Stream {
         match end {
             End::Complete if grpc => self.grpc_outcome(),
             // If this is gRPC after all, its status is among what is hidden.
-            End::Complete if self.headed && self.open() && self.grpc_status.known().is_none() => {
+            End::Complete if self.headed && self.open() && matches!(self.grpc_status, Known::Unknown(_)) => {
                 (Known::Unknown(self.why), Verdict::Unknown)
             }
             End::Complete => self.http_outcome(),
