@@ -65,7 +65,7 @@ pub enum Name {
 }
 
 impl Name {
-    fn of(name: &[u8]) -> Self {
+    const fn of(name: &[u8]) -> Self {
         match name {
             b":method" => Name::Method,
             b":path" => Name::Path,
@@ -92,6 +92,17 @@ struct Entry {
     /// By RFC 7541 section 4.1, or less where the name is unknown.
     size: usize,
 }
+
+/// The names of the static table.
+static STATIC_NAMES: [Name; STATIC.len()] = {
+    let mut names = [Name::Other; STATIC.len()];
+    let mut i = 0;
+    while i < names.len() {
+        names[i] = Name::of(STATIC[i].0);
+        i += 1;
+    }
+    names
+};
 
 /// Decoder of the header blocks of one direction.
 pub struct Decoder {
@@ -212,8 +223,8 @@ impl Decoder {
         if index == 0 {
             return Err(Broken);
         }
-        if let Some((name, value)) = STATIC.get(index - 1) {
-            each(Name::of(name), value);
+        if let (Some((_, value)), Some(name)) = (STATIC.get(index - 1), STATIC_NAMES.get(index - 1)) {
+            each(*name, value);
         } else if let Some(entry) = self.entries.get(index - 1 - STATIC.len()) {
             each(entry.name, &entry.value);
         } else {
@@ -247,9 +258,9 @@ impl Decoder {
                 let length = spelled.decode(MAX_NAME, &mut self.name)?;
                 (Name::of(&self.name), length)
             }
-            None => match STATIC.get(index - 1) {
-                Some((name, _)) => (Name::of(name), name.len()),
-                None => self
+            None => match (STATIC.get(index - 1), STATIC_NAMES.get(index - 1)) {
+                (Some((text, _)), Some(name)) => (*name, text.len()),
+                _ => self
                     .entries
                     .get(index - 1 - STATIC.len())
                     .map_or((Name::Unknown, 0), |e| (e.name, e.name_len)),

@@ -39,9 +39,21 @@ impl Hasher for IdHasher {
     }
 }
 
+/// Some of a DATA frame.
+pub(super) struct Part<'a> {
+    /// The frame begins, at this time.
+    pub(super) begins: Option<BootNs>,
+    /// So much of its content was not captured.
+    pub(super) gap: u32,
+    /// Then comes this.
+    pub(super) content: &'a [u8],
+    /// The frame is complete.
+    pub(super) ends: bool,
+}
+
 /// What both directions say of the streams.
 pub(super) struct Conn {
-    streams: HashMap<u32, Stream, BuildHasherDefault<IdHasher>>,
+    streams: HashMap<u32, Box<Stream>, BuildHasherDefault<IdHasher>>,
     /// Highest stream that the client opened; 0 where none was seen.
     high: u32,
     /// Streams above `high` that were told without their request.
@@ -87,7 +99,7 @@ impl Conn {
     /// Stream 1 was opened by an upgrade.
     pub(super) fn open_upgraded(&mut self, stream: Stream) {
         self.high = 1;
-        self.streams.insert(1, stream);
+        self.streams.insert(1, Box::new(stream));
     }
 
     pub(super) fn not_http2(&mut self) {
@@ -149,7 +161,14 @@ impl Conn {
     }
 
     /// A header block.
-    pub(super) fn head(&mut self, from: Speaker, block: &Block, head: Head, at: BootNs, out: &mut Vec<Told>) {
+    pub(super) fn head(
+        &mut self,
+        from: Speaker,
+        block: &Block,
+        head: &mut Head,
+        at: BootNs,
+        out: &mut Vec<Told>,
+    ) {
         let span = Span { first: block.first, last: at, bytes: block.bytes };
         // A promised stream, and what is pushed on it, is no answer to anything that was asked.
         if block.promise || block.id % 2 == 0 {
@@ -164,7 +183,7 @@ impl Conn {
             if block.id <= self.high || self.early.contains(&block.id) || !self.room(out) {
                 return;
             }
-            self.streams.insert(block.id, Stream::unseen(block.id, at, self.why));
+            self.streams.insert(block.id, Box::new(Stream::unseen(block.id, at, self.why)));
         }
         let missed = self.server_missed;
         if let Some(stream) = self.streams.get_mut(&block.id) {
@@ -175,7 +194,7 @@ impl Conn {
         }
     }
 
-    fn request(&mut self, block: &Block, head: Head, span: Span, out: &mut Vec<Told>) {
+    fn request(&mut self, block: &Block, head: &mut Head, span: Span, out: &mut Vec<Told>) {
         let id = block.id;
         if let Some(stream) = self.streams.get_mut(&id).filter(|s| s.asked) {
             stream.asks(span.bytes);
@@ -204,7 +223,7 @@ impl Conn {
             self.undecoded = self.undecoded.saturating_add(span.bytes);
             return;
         }
-        let mut stream = Stream::unseen(id, span.last, MISSED);
+        let mut stream = Box::new(Stream::unseen(id, span.last, MISSED));
         stream.ask(head, block.offset, span, block.end_stream);
         self.streams.insert(id, stream);
     }
@@ -226,7 +245,7 @@ impl Conn {
                 break;
             }
             if !self.early.contains(&skipped) && !self.streams.contains_key(&skipped) {
-                self.streams.insert(skipped, Stream::unseen(skipped, at, MISSED));
+                self.streams.insert(skipped, Box::new(Stream::unseen(skipped, at, MISSED)));
                 count -= 1;
             }
         }
@@ -241,41 +260,28 @@ impl Conn {
         self.streams.len() < MAX_STREAMS
     }
 
-    /// A DATA frame begins.
-    pub(super) fn data_begins(&mut self, from: Speaker, f: Frame, at: BootNs) {
-        let missed = self.server_missed;
+    /// Some of a DATA frame.
+    pub(super) fn data(&mut self, from: Speaker, f: Frame, part: &Part<'_>, at: BootNs, out: &mut Vec<Told>) {
         let Some(stream) = self.streams.get_mut(&f.id) else { return };
         let client = from == Speaker::Client;
-        if client {
-            stream.asks(u64::from(f.len));
-        } else {
-            stream.answers(f.len, at, missed);
+        if let Some(first) = part.begins {
+            if client {
+                stream.asks(u64::from(f.len));
+            } else {
+                stream.answers(f.len, first, self.server_missed);
+            }
         }
         if let Some(messages) = stream.messages(client) {
-            messages.frame(f.len, at);
+            if let Some(first) = part.begins {
+                messages.frame(f.len, first);
+            }
+            messages.gap(part.gap);
+            messages.content(part.content);
         }
-    }
-
-    /// Content of a DATA frame.
-    pub(super) fn data(&mut self, from: Speaker, id: u32, content: &[u8]) {
-        let client = from == Speaker::Client;
-        if let Some(m) = self.streams.get_mut(&id).and_then(|s| s.messages(client)) {
-            m.content(content);
+        if !part.ends {
+            return;
         }
-    }
-
-    /// Content of a DATA frame that was not captured.
-    pub(super) fn data_gap(&mut self, from: Speaker, id: u32, len: u32) {
-        let client = from == Speaker::Client;
-        if let Some(m) = self.streams.get_mut(&id).and_then(|s| s.messages(client)) {
-            m.gap(len);
-        }
-    }
-
-    /// A DATA frame is complete.
-    pub(super) fn data_ends(&mut self, from: Speaker, f: Frame, at: BootNs, out: &mut Vec<Told>) {
-        let Some(stream) = self.streams.get_mut(&f.id) else { return };
-        if from == Speaker::Client {
+        if client {
             stream.asked_until(at, f.end_stream());
             return;
         }
@@ -330,7 +336,7 @@ impl Conn {
     }
 
     fn tell(&mut self, id: u32, end: End, out: &mut Vec<Told>) {
-        let Some(stream) = self.streams.remove(&id) else { return };
+        let Some(mut stream) = self.streams.remove(&id) else { return };
         if stream.asked || stream.is_answered() {
             if id > self.high && self.early.len() < MAX_STREAMS {
                 self.early.push(id);

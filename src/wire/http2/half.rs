@@ -1,6 +1,6 @@
 //! The frames of one direction, cut anywhere, with holes.
 
-use super::conn::Conn;
+use super::conn::{Conn, Part};
 use super::frame::{self, FIRST_MAX, Frame, HEADER};
 use super::head::{Head, MISSED};
 use crate::model::BootNs;
@@ -58,6 +58,9 @@ pub(super) struct Half {
     /// What of the payload is still to come, padding included.
     left: u32,
     padding: u32,
+    /// Of a DATA frame: the beginning, the end was told.
+    begun: bool,
+    ended: bool,
     code: Option<u32>,
     last_stream: Option<u32>,
     block: Option<Block>,
@@ -87,6 +90,8 @@ impl Half {
             frame: Frame::default(),
             left: 0,
             padding: 0,
+            begun: false,
+            ended: false,
             code: None,
             last_stream: None,
             block: None,
@@ -183,8 +188,8 @@ impl Half {
             // Fixed fields that are cut are not told: the frame is, without them.
             self.state = State::Content;
             let content = n.min(self.left.saturating_sub(self.padding));
-            if content > 0 && self.frame.kind == frame::DATA {
-                to.conn.data_gap(self.from, self.frame.id, content);
+            if self.frame.kind == frame::DATA {
+                self.data(content, &[], n == self.left, to);
             } else if content > 0 && self.frame.heads() {
                 self.broken_block();
             }
@@ -273,9 +278,8 @@ impl Half {
         self.padding = 0;
         self.code = None;
         self.last_stream = None;
-        if f.kind == frame::DATA {
-            to.conn.data_begins(self.from, f, self.first);
-        }
+        self.begun = false;
+        self.ended = false;
         self.state = if f.fields() > 0 { State::Fields } else { State::Content };
         if f.len == 0 {
             self.finish(to);
@@ -318,10 +322,10 @@ impl Half {
     /// Bytes of a payload, before they are taken from what is left of it.
     fn content(&mut self, data: &[u8], to: &mut To<'_>) {
         let real = data.len().min(self.left.saturating_sub(self.padding) as usize);
-        let Some(real) = data.get(..real).filter(|d| !d.is_empty()) else { return };
+        let real = data.get(..real).unwrap_or_default();
         if self.frame.kind == frame::DATA {
-            to.conn.data(self.from, self.frame.id, real);
-        } else if self.frame.heads() && self.block.is_some_and(|b| !b.broken) {
+            self.data(0, real, data.len() == self.left as usize, to);
+        } else if self.frame.heads() && !real.is_empty() && self.block.is_some_and(|b| !b.broken) {
             let (head, why) = (&mut self.head, self.hpack.why());
             if self.hpack.bytes(real, |name, value| head.field(name, value, why)).is_err() {
                 // No genuine encoder says this: what was read before is not to be trusted.
@@ -329,6 +333,14 @@ impl Half {
                 self.broken_block();
             }
         }
+    }
+
+    fn data(&mut self, gap: u32, content: &[u8], ends: bool, to: &mut To<'_>) {
+        let begins = if self.begun { None } else { Some(self.first) };
+        self.begun = true;
+        self.ended = ends;
+        let part = Part { begins, gap, content, ends };
+        to.conn.data(self.from, self.frame, &part, to.at, to.out);
     }
 
     fn broken_block(&mut self) {
@@ -345,7 +357,7 @@ impl Half {
         self.have = 0;
         let f = self.frame;
         match f.kind {
-            frame::DATA => to.conn.data_ends(self.from, f, to.at, to.out),
+            frame::DATA if !self.ended => self.data(0, &[], true, to),
             frame::RST_STREAM => to.conn.reset(self.from, f.id, self.code, to.at, to.out),
             frame::GOAWAY => to.conn.goaway(self.from, self.last_stream, to.out),
             _ if f.heads() && f.end_headers() => {
@@ -360,9 +372,8 @@ impl Half {
 
     fn tell_block(&mut self, to: &mut To<'_>) {
         let Some(block) = self.block.take() else { return };
-        let mut head = std::mem::replace(&mut self.head, Head::new());
-        head.finish();
-        to.conn.head(self.from, &block, head, to.at, to.out);
+        self.head.finish();
+        to.conn.head(self.from, &block, &mut self.head, to.at, to.out);
     }
 
     /// It is not known where the next frame begins; `skipped` bytes of those in hand are not read.

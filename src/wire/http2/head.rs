@@ -60,7 +60,10 @@ impl Head {
                 let path = value.split(|b| matches!(b, b'?' | b'#')).next().unwrap_or_default();
                 self.path = Known::Known(path.into());
             }
-            Name::Status => self.status = number(value).map_or(Known::Absent, Known::Known),
+            Name::Status => {
+                let code = number(value).and_then(|n| u16::try_from(n).ok());
+                self.status = code.map_or(Known::Absent, Known::Known);
+            }
             Name::GrpcStatus => self.grpc_status = number(value).map_or(Known::Absent, Known::Known),
             Name::ContentType => {
                 self.content = Known::Known(match value {
@@ -92,15 +95,25 @@ fn or_hidden<T>(field: &mut Known<T>, why: &'static str) {
     }
 }
 
-fn number<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
-    std::str::from_utf8(value).ok()?.parse().ok()
+fn number(value: &[u8]) -> Option<u32> {
+    let digit = |n: u32, b: &u8| n.checked_mul(10)?.checked_add(char::from(*b).to_digit(10)?);
+    if value.is_empty() { None } else { value.iter().try_fold(0, digit) }
 }
 
 /// A method; what is not an upper-case word is not shown.
 fn method(value: &[u8]) -> Cow<'static, str> {
-    const COMMON: [&str; 9] =
-        ["GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE"];
-    if let Some(known) = COMMON.into_iter().find(|m| m.as_bytes() == value) {
+    let known = match value {
+        b"GET" => "GET",
+        b"POST" => "POST",
+        b"HEAD" => "HEAD",
+        b"PUT" => "PUT",
+        b"DELETE" => "DELETE",
+        b"PATCH" => "PATCH",
+        b"OPTIONS" => "OPTIONS",
+        b"CONNECT" => "CONNECT",
+        _ => "",
+    };
+    if !known.is_empty() {
         return Cow::Borrowed(known);
     }
     let word = value.len() <= 20 && value.iter().all(|b| b.is_ascii_uppercase() || *b == b'-');

@@ -100,14 +100,14 @@ impl Stream {
     }
 
     /// The head of the request.
-    pub(super) fn ask(&mut self, head: Head, offset: u64, request: Span, end: bool) {
+    pub(super) fn ask(&mut self, head: &mut Head, offset: u64, request: Span, end: bool) {
         self.asked = true;
         self.key.0 = offset;
-        if let Known::Known(method) = head.method {
+        if let Known::Known(method) = std::mem::replace(&mut head.method, Known::Absent) {
             self.method = method;
         }
-        self.path = head.path;
-        self.content = head.content;
+        self.path = std::mem::replace(&mut head.path, Known::Absent);
+        self.content = head.content.clone();
         self.websocket = head.websocket;
         self.request = request;
         self.asked_until(request.last, end);
@@ -129,7 +129,7 @@ impl Stream {
 
     /// A header block of the server: interim response, head, trailers, or the last two in one.
     /// `missed` is when bytes of the server were last missed.
-    pub(super) fn answer(&mut self, head: Head, span: Span, end: bool, missed: Option<BootNs>) {
+    pub(super) fn answer(&mut self, head: &Head, span: Span, end: bool, missed: Option<BootNs>) {
         self.touched = span.last;
         if !end && matches!(head.status, Known::Known(100..=199)) {
             return;
@@ -139,12 +139,12 @@ impl Stream {
             self.trailed = true;
             self.response_begins(span.first, missed);
         } else {
-            self.status = head.status;
-            self.answer = head.content;
+            self.status = head.status.clone();
+            self.answer = head.content.clone();
         }
         if end {
             self.headed = true;
-            self.grpc_status = head.grpc_status;
+            self.grpc_status = head.grpc_status.clone();
         }
         let response = self.response.get_or_insert(Span { bytes: 0, ..span });
         response.last = span.last;
@@ -228,14 +228,14 @@ impl Stream {
     }
 
     /// All that is known of it.
-    pub(super) fn told(self, end: End, hint: bool) -> Told {
+    pub(super) fn told(&mut self, end: End, hint: bool) -> Told {
         // gRPC never ends a response with DATA.
         let hint = hint && (self.headed || !matches!(end, End::Complete));
         let grpc = self.is_grpc(hint);
         let (status, verdict) = self.outcome(end, grpc);
         let shape = self.shape(grpc);
-        let target = match self.path {
-            Known::Known(path) => Known::Known(target(&path, grpc)),
+        let target = match std::mem::replace(&mut self.path, Known::Absent) {
+            Known::Known(path) => Known::Known(target(path, grpc)),
             Known::Unknown(why) => Known::Unknown(why),
             Known::Absent => Known::Absent,
         };
@@ -250,7 +250,7 @@ impl Stream {
                 (false, false) => Protocol::Http2,
             },
             shape,
-            method: self.method,
+            method: std::mem::take(&mut self.method),
             target,
             status,
             verdict,
@@ -348,8 +348,14 @@ fn http_status(code: u16) -> Cow<'static, str> {
 }
 
 /// What a request is about: a gRPC method as it is, a path as its template.
-fn target(path: &[u8], grpc: bool) -> Box<str> {
-    let text: Box<str> =
-        if grpc { String::from_utf8_lossy(path).into() } else { crate::wire::template::path(path) };
-    if path.len() < MAX_VALUE { text } else { format!("{text}…").into() }
+fn target(path: Box<[u8]>, grpc: bool) -> Box<str> {
+    let cut = path.len() >= MAX_VALUE;
+    let text: Box<str> = if grpc {
+        String::from_utf8(path.into_vec())
+            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+            .into()
+    } else {
+        crate::wire::template::path(&path)
+    };
+    if cut { format!("{text}…").into() } else { text }
 }
