@@ -171,7 +171,7 @@ impl Conn {
     ) {
         let span = Span { first: block.first, last: at, bytes: block.bytes };
         // A promised stream, and what is pushed on it, is no answer to anything that was asked.
-        if block.promise || block.id % 2 == 0 {
+        if block.promise || block.id.is_multiple_of(2) {
             return;
         }
         if from == Speaker::Client {
@@ -306,7 +306,7 @@ impl Conn {
             stream.answered_until(at);
         }
         let end = match from {
-            _ if stream.may_be_answered(missed) => End::Missed,
+            _ if stream.may_be_answered(missed) => End::Doubtful,
             Speaker::Client => End::ClientReset(code),
             Speaker::Server => End::ServerReset(code),
         };
@@ -330,8 +330,15 @@ impl Conn {
         let mut open: Vec<u32> = self.streams.keys().copied().collect();
         open.sort_unstable();
         for id in open {
-            let refused = self.goaway.is_some_and(|last| id > last);
-            self.tell(id, if refused { End::GoAway } else { End::Closed }, out);
+            let touched = self.streams.get(&id).map(|s| s.touched);
+            let end = if self.goaway.is_some_and(|last| id > last) {
+                End::GoAway
+            } else if touched.is_some_and(|t| self.server_missed.is_some_and(|m| m >= t)) {
+                End::Missed
+            } else {
+                End::Closed
+            };
+            self.tell(id, end, out);
         }
     }
 

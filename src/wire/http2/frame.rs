@@ -84,7 +84,9 @@ impl Frame {
             HEADERS => self.id != 0 && (!client || self.id % 2 == 1),
             PRIORITY => self.id != 0 && self.len == 5,
             RST_STREAM => self.id != 0 && self.len == 4,
-            SETTINGS => self.id == 0 && self.len % 6 == 0 && (self.flags & ACK == 0 || self.len == 0),
+            SETTINGS => {
+                self.id == 0 && self.len.is_multiple_of(6) && (self.flags & ACK == 0 || self.len == 0)
+            }
             PUSH_PROMISE => self.id % 2 == 1 && !client,
             PING => self.id == 0 && self.len == 8,
             GOAWAY => self.id == 0 && self.len >= 8,

@@ -116,6 +116,11 @@ impl Messages {
         self.count > 1 || self.blind && self.spread
     }
 
+    /// All was seen, and it is whole messages.
+    pub(super) fn framed(&self) -> bool {
+        self.count > 0 && !self.blind && self.left == 0 && self.have == 0
+    }
+
     /// What was seen is whole messages, as far as it was seen.
     pub(super) fn may_be(&self) -> bool {
         !self.odd && (self.blind || self.left == 0 && self.have == 0)

@@ -109,16 +109,20 @@ impl Half {
         self.turned = self.state == State::Lost;
     }
 
-    pub(super) fn bytes(&mut self, offset: u64, data: &[u8], to: &mut To<'_>) {
+    pub(super) fn bytes(&mut self, offset: u64, mut data: &[u8], to: &mut To<'_>) {
+        let end = offset.saturating_add(data.len() as u64);
         if self.state == State::Lost {
-            if !self.found(data, to.conn) {
-                to.conn.lost(self.from, to.at, data.len() as u64);
+            let skip = if self.found(data, to.conn) { 0 } else { self.search(data, to.conn) };
+            if skip > 0 {
+                to.conn.lost(self.from, to.at, skip as u64);
+            }
+            data = data.get(skip..).unwrap_or_default();
+            if data.is_empty() {
                 return;
             }
             self.state = State::Header;
             self.have = 0;
         }
-        let end = offset.saturating_add(data.len() as u64);
         let mut rest = data;
         while !rest.is_empty() {
             match self.state {
@@ -238,6 +242,24 @@ impl Half {
             Some(next) => Frame::parse(next).is_some_and(|f| f.plausible(self.from, max)),
             None => turned,
         }
+    }
+
+    /// Where in `data` frames begin for sure: one of a known stream, and another one or the end of
+    /// the data behind it. Its length where there is no such place.
+    fn search(&self, data: &[u8], conn: &Conn) -> usize {
+        let max = conn.max_frame(self.from);
+        let here = |bytes: &[u8]| {
+            let Some(f) = Frame::parse(bytes) else { return false };
+            if f.len > max || !f.plausible(self.from, max) || !conn.expects(self.from, f) {
+                return false;
+            }
+            match bytes.get(HEADER + f.len as usize..) {
+                Some([]) => true,
+                Some(next) => Frame::parse(next).is_some_and(|f| f.plausible(self.from, max)),
+                None => false,
+            }
+        };
+        (1..data.len()).find(|i| data.get(*i..).is_some_and(here)).unwrap_or(data.len())
     }
 
     /// A frame header is complete. False where it cannot be one.

@@ -24,6 +24,8 @@ pub(super) enum End {
     Closed,
     /// Its end was most likely missed.
     Missed,
+    /// It was reset, perhaps after a response that was missed.
+    Doubtful,
 }
 
 /// A stream that the client opened.
@@ -212,9 +214,10 @@ impl Stream {
         if grpc(&self.content) || grpc(&self.answer) || self.grpc_status.known().is_some() {
             return true;
         }
-        // Hardly anybody but gRPC answers a POST of length-prefixed messages with trailers.
+        // Hardly anybody but gRPC answers a POST with trailers, or sends bodies of this form.
         let trailers = self.trailed && self.sent.may_be() && self.received.may_be();
-        self.open() && (trailers || hint)
+        let framed = self.sent.framed() || self.received.framed();
+        self.open() && (trailers || framed || hint)
     }
 
     fn shape(&self, grpc: bool) -> Shape {
@@ -279,18 +282,15 @@ impl Stream {
             }
             End::ServerReset(None) => (Known::Unknown(MISSED), Verdict::Error),
             End::GoAway => (said("GOAWAY"), Verdict::Error),
-            End::Closed | End::Missed => {
-                let missed = matches!(end, End::Missed);
-                let (status, verdict) = match self.response {
-                    Some(_) if !grpc => self.http_outcome(),
-                    Some(_) if missed => (Known::Unknown(MISSED), Verdict::Unknown),
-                    Some(_) => (Known::Absent, Verdict::Unknown),
-                    None if missed => (Known::Unknown(MISSED), Verdict::Unknown),
-                    None => (Known::Absent, Verdict::Unknown),
-                };
-                // A head that promised well says nothing of the rest.
+            End::Doubtful => (Known::Unknown(MISSED), Verdict::Unknown),
+            // What the head said stands, unless the rest is known to be missing.
+            End::Missed if self.response.is_some() && !grpc => self.http_outcome(),
+            End::Missed => (Known::Unknown(MISSED), Verdict::Unknown),
+            End::Closed if self.response.is_some() && !grpc => {
+                let (status, verdict) = self.http_outcome();
                 (status, if verdict == Verdict::Ok { Verdict::Unknown } else { verdict })
             }
+            End::Closed => (Known::Absent, Verdict::Unknown),
         }
     }
 
