@@ -18,6 +18,8 @@ const AHEAD: u32 = 2000;
 const LEAST_REQUEST: u64 = 10;
 /// A stream on which nothing came for so long since bytes were missed has most likely ended there.
 const DOUBT_NS: u64 = 30_000_000_000;
+/// The same where there is no room for more.
+const HASTE_NS: u64 = 1_000_000_000;
 
 /// Stream ids are small numbers in order; chance collisions are bounded by `MAX_STREAMS`.
 #[derive(Default)]
@@ -180,7 +182,7 @@ impl Conn {
         }
         if !self.streams.contains_key(&block.id) {
             // Answered or forgotten already; or else its request was missed.
-            if block.id <= self.high || self.early.contains(&block.id) || !self.room(out) {
+            if block.id <= self.high || self.early.contains(&block.id) || !self.room(at, out) {
                 return;
             }
             self.streams.insert(block.id, Box::new(Stream::unseen(block.id, at, self.why)));
@@ -218,7 +220,7 @@ impl Conn {
         if told || !new {
             return;
         }
-        if !self.room(out) {
+        if !self.room(span.last, out) {
             self.missed = self.missed.saturating_add(1);
             self.undecoded = self.undecoded.saturating_add(span.bytes);
             return;
@@ -233,10 +235,10 @@ impl Conn {
     fn skipped(&mut self, id: u32, at: BootNs) {
         let fit = std::mem::take(&mut self.client_missed) / LEAST_REQUEST;
         // Where a client begins is its choice: only between two requests is it known what it skips.
-        if fit == 0 || self.high == 0 {
+        let between = self.high.saturating_add(2)..id;
+        if fit == 0 || self.high == 0 || between.is_empty() {
             return;
         }
-        let between = self.high.saturating_add(2)..id;
         let seen = self.streams.keys().chain(&self.early).filter(|s| between.contains(s)).count();
         let unseen = (between.len() / 2).saturating_sub(seen) as u64;
         let mut count = unseen.min(fit);
@@ -253,8 +255,10 @@ impl Conn {
     }
 
     /// Whether there is room for a stream, after those that have most likely ended.
-    fn room(&mut self, out: &mut Vec<Told>) -> bool {
-        if self.streams.len() >= MAX_STREAMS {
+    fn room(&mut self, at: BootNs, out: &mut Vec<Told>) -> bool {
+        if self.streams.len() >= MAX_STREAMS
+            && self.doubt.is_some_and(|(first, _)| at.0.saturating_sub(first.0) > HASTE_NS)
+        {
             self.sweep(out);
         }
         self.streams.len() < MAX_STREAMS

@@ -11,7 +11,13 @@
 //! leaves it out, or at the end. Where a response comes whose request was missed, it is told with a
 //! request of 0 bytes that begins and ends with the response. Pushed streams are not told.
 //!
-//! Bounds: 1024 streams, besides those of HPACK.
+//! A call is a stream of messages where a direction carries more than one. For that the five bytes
+//! before each gRPC message are read; where they were not captured, small DATA frames that lie apart
+//! in time are taken for messages.
+//!
+//! Bounds: 1024 streams at a time (a request beyond them is counted as missed, its head as
+//! undecoded) and as many ids of those that were told early, paths of 256 bytes, and in each direction
+//! what HPACK holds.
 
 mod conn;
 mod frame;

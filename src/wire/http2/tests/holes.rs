@@ -160,6 +160,21 @@ fn streams_that_ended_in_a_hole_do_not_stay_for_ever() {
 }
 
 #[test]
+fn streams_that_ended_in_a_hole_make_room() {
+    let mut http2 = Http2::new(false);
+    let mut out = Vec::new();
+    let get = |id| frame(1, 5, id, &[0x82, 0x84]);
+    let many: Vec<u8> = (0..1024).flat_map(|i| get(2 * i + 1)).collect();
+    let first = [&PREFACE[..], &many].concat();
+    http2.bytes(Speaker::Client, BootNs(1), 0, &first, &mut out);
+    http2.gap(Speaker::Server, BootNs(2), 0, 20_000, &mut out);
+    http2.bytes(Speaker::Client, BootNs(3), first.len() as u64, &get(2049), &mut out);
+    assert_eq!((out.len(), http2.take_missed()), (0, 1));
+    http2.bytes(Speaker::Client, BootNs(2_000_000_000), first.len() as u64 + 11, &get(2051), &mut out);
+    assert_eq!((out.len(), http2.take_missed()), (1024, 0));
+}
+
+#[test]
 fn an_invalid_frame_leads_to_a_search() {
     let get = |id| frame(1, 5, id, &[0x82, 0x84]);
     let junk = said(Speaker::Client, 3, [7; 300]);
