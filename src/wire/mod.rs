@@ -14,6 +14,8 @@ pub mod line;
 pub mod nats;
 pub mod quic;
 pub mod redis;
+pub mod hpack;
+pub mod http2;
 pub mod template;
 #[cfg(test)]
 pub mod testing;
