@@ -7,6 +7,7 @@
 
 pub mod decoder;
 pub mod line;
+pub mod memcached;
 pub mod nats;
 pub mod redis;
 #[cfg(test)]
