@@ -208,7 +208,8 @@ impl Requests {
             self.wanted = if matters { usize::try_from(len).unwrap_or(WORD).min(WORD) } else { 0 };
             // Most arguments are whole and do not matter.
             if self.wanted == 0
-                && let Some((_, rest)) = usize::try_from(self.bulk).ok().and_then(|n| data.split_at_checked(n))
+                && let Some((_, rest)) =
+                    usize::try_from(self.bulk).ok().and_then(|n| data.split_at_checked(n))
             {
                 *data = rest;
                 self.bulk = 0;
