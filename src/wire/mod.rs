@@ -11,6 +11,7 @@ pub mod decoder;
 pub mod dns;
 pub mod http1;
 pub mod line;
+pub mod memcached;
 pub mod nats;
 pub mod quic;
 pub mod redis;

@@ -99,7 +99,7 @@ fn evidence(from: Speaker, data: &[u8]) -> Evidence {
             let n = verb.len().min(data.len());
             verb.as_bytes().get(..n).is_some_and(|v| data.get(..n).is_some_and(|d| d.eq_ignore_ascii_case(v)))
         };
-        return if VERBS.iter().any(|v| begins(&v)) || data.starts_with(b"-ERR") || b"-ERR".starts_with(data) {
+        return if VERBS.iter().any(begins) || data.starts_with(b"-ERR") || b"-ERR".starts_with(data) {
             Evidence::None
         } else {
             Evidence::Against

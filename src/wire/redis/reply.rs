@@ -61,7 +61,6 @@ impl Reply {
 }
 
 /// What a step of reading found.
-#[expect(clippy::large_enum_variant, reason = "made once per reply and taken apart at once")]
 pub(super) enum Step {
     /// A reply is complete.
     Reply(Reply),

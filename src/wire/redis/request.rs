@@ -181,8 +181,8 @@ impl Requests {
             if self.word_len < self.wanted {
                 let room = self.word.get_mut(self.word_len..self.wanted).unwrap_or_default();
                 let n = room.len().min(now.len());
-                for (to, from) in room.iter_mut().zip(now) {
-                    *to = *from;
+                if let (Some(to), Some(from)) = (room.get_mut(..n), now.get(..n)) {
+                    to.copy_from_slice(from);
                 }
                 self.word_len += n;
             }
@@ -206,6 +206,15 @@ impl Requests {
                 _ => false,
             };
             self.wanted = if matters { usize::try_from(len).unwrap_or(WORD).min(WORD) } else { 0 };
+            // Most arguments are whole and do not matter.
+            if self.wanted == 0
+                && let Some((_, rest)) =
+                    usize::try_from(self.bulk).ok().and_then(|n| data.split_at_checked(n))
+            {
+                *data = rest;
+                self.bulk = 0;
+                return self.argument().then_some(Found::Command);
+            }
             return None;
         }
         if let Some(count) = line.strip_prefix(b"*") {
