@@ -6,6 +6,8 @@
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
 pub mod decoder;
+mod framed;
+pub mod kafka;
 #[cfg(test)]
 pub mod testing;
 
