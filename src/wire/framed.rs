@@ -15,6 +15,9 @@ pub(super) struct Framing {
     pub length: fn(&[u8]) -> Option<u64>,
 }
 
+/// Strikes after which a direction is taken for another protocol.
+const ASTRAY: u8 = 4;
+
 /// What is said of one message: its head once, then its end.
 pub(super) enum Event<'a> {
     /// Its beginning.
@@ -47,6 +50,8 @@ pub(super) struct Framer {
     shown: bool,
     /// No message begins at the place that was reached, as far as is known.
     lost: bool,
+    /// How often in a row it was lost without a message between.
+    strikes: u8,
     start: u64,
     first: BootNs,
     /// Length of the present message; 0 where it is not known yet.
@@ -97,6 +102,7 @@ impl Framer {
             if !ok {
                 let missed = self.seen.saturating_add(data.len() as u64);
                 self.lose();
+                self.strikes = self.strikes.saturating_add(1);
                 return missed;
             }
         }
@@ -210,6 +216,11 @@ impl Framer {
         self.lost = false;
     }
 
+    /// It was lost so often, without a message between, that the bytes are hardly of this protocol.
+    pub(super) fn is_astray(&self) -> bool {
+        self.strikes >= ASTRAY
+    }
+
     /// Times and length of the present message, as far as it was seen; `None` between messages.
     pub(super) fn partial(&self) -> Option<(u64, BootNs)> {
         (self.seen > 0).then_some((self.seen, self.first))
@@ -236,7 +247,12 @@ impl Framer {
         }
         let span = self.span(at);
         (self.total, self.seen, self.shown) = (0, 0, false);
-        self.lost = !on(Event::End { span, tail });
+        if on(Event::End { span, tail }) {
+            self.strikes = 0;
+        } else {
+            self.lost = true;
+            self.strikes = self.strikes.saturating_add(1);
+        }
     }
 
     fn lose(&mut self) {

@@ -8,6 +8,7 @@
 pub mod decoder;
 mod framed;
 pub mod kafka;
+pub mod mongodb;
 #[cfg(test)]
 pub mod testing;
 

@@ -32,9 +32,6 @@ const PENDING: usize = 1024;
 /// So far from the waiting correlation ids lie those of requests that were missed.
 const WINDOW: i32 = 1024;
 
-/// So often in a row may a direction be lost before the conversation is taken for another protocol.
-const ASTRAY: u8 = 4;
-
 /// Whether these are the beginnings of a Kafka conversation: a request header whose API, version,
 /// correlation id and client id are all possible, or an answer to such a request.
 pub fn sniff(client: &[u8], server: &[u8]) -> Sniff {
@@ -84,7 +81,6 @@ struct State {
     /// SaslHandshake version 0 was asked: tokens without a header follow (KIP-12), until a request.
     tokens: bool,
     undecoded: u64,
-    astray: u8,
 }
 
 #[derive(Debug)]
@@ -147,7 +143,8 @@ impl Decoder for Kafka {
     }
 
     fn over(&self) -> Option<Known<Protocol>> {
-        (self.state.astray >= ASTRAY).then_some(Known::Unknown("no longer Kafka"))
+        // Not by the broker: after a gap among the requests its answers are of unknown ones.
+        self.client.is_astray().then_some(Known::Unknown("no longer Kafka"))
     }
 }
 
@@ -176,10 +173,8 @@ impl State {
                 self.undecoded = self.undecoded.saturating_add(head.span.bytes);
                 return true;
             }
-            self.astray = self.astray.saturating_add(1);
             return false;
         };
-        self.astray = 0;
         let Request { key, version, correlation, api, target, mut shape } = request;
         // The broker answers in order: what is asked behind a request that waits, waits with it.
         if shape == Shape::Unary && self.pending.back().is_some_and(|p| p.told.shape == Shape::Wait) {
@@ -222,31 +217,22 @@ impl State {
 
     fn answered(&mut self, head: &Head<'_>, out: &mut Vec<Told>) -> bool {
         let correlation = head.data.get(4..8).and_then(|b| b.try_into().ok()).map(i32::from_be_bytes);
-        let Some(correlation) = correlation else { return self.unasked() };
+        let Some(correlation) = correlation else { return false };
         let Some(p) = self.take(correlation, out) else {
             if self.tokens || self.near(correlation) {
                 // A token, or the answer to a request that was missed.
                 self.undecoded = self.undecoded.saturating_add(head.span.bytes);
                 return true;
             }
-            return self.unasked();
+            // Nobody asked for it: hardly the beginning of an answer, or joined in the middle.
+            return false;
         };
-        self.astray = 0;
         let mut told = p.told;
         let body = head.data.get(8..).unwrap_or_default();
         (told.status, told.verdict) = answer::outcome(p.key, p.version, p.newest, p.flexible, body);
         told.response = Some(head.span);
         self.answering = Some(told);
         true
-    }
-
-    /// An answer that nobody asked for: if requests wait, this is most likely not where an answer
-    /// begins; else the connection was joined in the middle.
-    fn unasked(&mut self) -> bool {
-        if !self.pending.is_empty() {
-            self.astray = self.astray.saturating_add(1);
-        }
-        false
     }
 
     /// The request of an answer. Requests before it were answered, too, but that was not seen.

@@ -229,17 +229,14 @@ fn sniffing_needs_evidence() {
 fn another_protocol_is_noticed() {
     let mut kafka = Kafka::new();
     let mut out = Vec::new();
-    for i in 0..4 {
+    for i in 0..4u64 {
+        assert_eq!(kafka.over(), None);
+        let data: &[u8] = if i % 2 == 0 { b"GET / HTTP/1.1\r\n" } else { b"\0\0\0\x0c\x7f\xff\0\0aaaabbbb" };
         kafka.turn(Speaker::Client, &mut out);
-        kafka.bytes(Speaker::Client, BootNs(0), i * 16, b"GET / HTTP/1.1\r\n", &mut out);
-    }
-    assert_eq!(kafka.over(), None, "a length that cannot be is a matter of the framing");
-    for i in 0..4 {
-        kafka.turn(Speaker::Client, &mut out);
-        kafka.bytes(Speaker::Client, BootNs(0), 64 + i * 16, b"\0\0\0\x0c\x7f\xff\0\0aaaabbbb", &mut out);
+        kafka.bytes(Speaker::Client, BootNs(0), i * 16, data, &mut out);
     }
     assert_eq!(kafka.over(), Some(Known::Unknown("no longer Kafka")));
-    assert_eq!((out.len(), kafka.take_undecoded()), (0, 128));
+    assert_eq!((out.len(), kafka.take_undecoded()), (0, 64));
 }
 
 #[test]
