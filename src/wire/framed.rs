@@ -216,6 +216,19 @@ impl Framer {
         self.lost = false;
     }
 
+    /// No message is known to begin here.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Where a gap left it, a message of `total` bytes is known to have begun, of which `seen` have
+    /// passed; 0 of 0 where one is about to begin.
+    pub(super) fn resume(&mut self, at: BootNs, total: u64, seen: u64) {
+        self.lose();
+        (self.lost, self.shown, self.first) = (false, total > 0, at);
+        (self.total, self.seen) = (total, seen.min(total));
+    }
+
     /// It was lost so often, without a message between, that the bytes are hardly of this protocol.
     pub(super) fn is_astray(&self) -> bool {
         self.strikes >= ASTRAY

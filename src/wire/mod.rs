@@ -5,6 +5,7 @@
 //! What a decoder tells is redacted already: path templates, statements without literals, commands
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
+pub mod amqp;
 pub mod decoder;
 mod framed;
 pub mod kafka;
