@@ -120,10 +120,10 @@ impl Channel {
         };
         if multiple {
             out.extend(self.published.drain(..behind).map(confirm));
-        } else if let Some(i) = behind.checked_sub(1) {
-            if self.published.get(i).is_some_and(|(t, _)| *t == tag) {
-                out.extend(self.published.remove(i).map(confirm));
-            }
+        } else if let Some(i) = behind.checked_sub(1)
+            && self.published.get(i).is_some_and(|(t, _)| *t == tag)
+        {
+            out.extend(self.published.remove(i).map(confirm));
         }
     }
 

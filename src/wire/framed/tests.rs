@@ -7,13 +7,18 @@ use crate::model::Known;
 use crate::wire::decoder::{Decoder, Speaker, Told};
 use crate::wire::testing::{Said, conversations};
 
-/// The conversations of a capture in `tests/captures`.
-pub(in crate::wire) fn captured(name: &str) -> Vec<Vec<Said>> {
+/// Where the captures are.
+pub(in crate::wire) fn captures() -> std::path::PathBuf {
     let mut path = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     while !path.join("tests/captures").is_dir() {
         assert!(path.pop(), "tests/captures is missing");
     }
-    conversations(path.join("tests/captures").join(name)).into_iter().map(|c| c.1).collect()
+    path.join("tests/captures")
+}
+
+/// The conversations of a capture.
+pub(in crate::wire) fn captured(name: &str) -> Vec<Vec<Said>> {
+    conversations(captures().join(name)).into_iter().map(|c| c.1).collect()
 }
 
 /// One line for each exchange: method, target, status, verdict, shape.

@@ -47,9 +47,9 @@ pub fn sniff(client: &[u8], server: &[u8]) -> Sniff {
         };
     }
     match request::header(client) {
-        Ok((request, _, header)) => {
+        Ok((request, _, named)) => {
             let versions = request.key == api::API_VERSIONS;
-            if header.named || answered(request.correlation) || (versions && server.is_empty()) {
+            if named || answered(request.correlation) || (versions && server.is_empty()) {
                 Sniff::Yes
             } else if server.len() >= 8 {
                 Sniff::No
@@ -238,11 +238,11 @@ impl State {
     /// The request of an answer. Requests before it were answered, too, but that was not seen.
     fn take(&mut self, correlation: i32, out: &mut Vec<Told>) -> Option<Pending> {
         // Clients count upwards, so that most ids need no search.
-        if self.near(correlation) {
-            if let Some(i) = self.pending.iter().position(|p| p.correlation == correlation) {
-                out.extend(self.pending.drain(..i).map(|p| p.told));
-                return self.pending.pop_front();
-            }
+        if self.near(correlation)
+            && let Some(i) = self.pending.iter().position(|p| p.correlation == correlation)
+        {
+            out.extend(self.pending.drain(..i).map(|p| p.told));
+            return self.pending.pop_front();
         }
         // Answered before it was said to the end, or before its end was seen.
         self.asking.take_if(|p| p.correlation == correlation && p.told.shape != Shape::OneWay)

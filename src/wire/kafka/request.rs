@@ -34,15 +34,9 @@ pub(super) fn length(prefix: &[u8]) -> Option<u64> {
     (4..=LONGEST).contains(&size).then_some(size + 4)
 }
 
-/// Whether these are the first bytes of a request; `None`: too few to say. `named`: by its client id
-/// too.
-pub(super) struct Plausible {
-    /// It has a client id of printable characters.
-    pub named: bool,
-}
-
-/// Reads the header (versions 0, 1, 2) and says why not by `Err`: `true` where more bytes may help.
-pub(super) fn header(data: &[u8]) -> Result<(Request, Reader<'_>, Plausible), bool> {
+/// Reads the header (versions 0, 1, 2): what it says, what follows it, and whether it names a client.
+/// An error is `true` where more bytes may help, `false` where this is no request.
+pub(super) fn header(data: &[u8]) -> Result<(Request, Reader<'_>, bool), bool> {
     let total = length(data).ok_or(data.len() < 4)?;
     let mut r = Reader::new(data.get(4..).unwrap_or_default(), false);
     let key = r.i16().ok_or(true)?;
@@ -78,7 +72,7 @@ pub(super) fn header(data: &[u8]) -> Result<(Request, Reader<'_>, Plausible), bo
     }
     r.flexible = version >= api.flexible;
     let request = Request { key, version, correlation, api, target: Known::Absent, shape: Shape::Unary };
-    Ok((request, r, Plausible { named }))
+    Ok((request, r, named))
 }
 
 /// Reads a request's head; `None`: it is none.
@@ -114,7 +108,7 @@ fn waits(key: i16) -> Shape {
     }
 }
 
-fn has_topics(key: i16) -> bool {
+pub(super) fn has_topics(key: i16) -> bool {
     matches!(
         key,
         api::PRODUCE
@@ -193,10 +187,8 @@ fn first_topic<'a>(key: i16, version: i16, r: &mut Reader<'a>) -> Option<Found<'
             by_id = version >= 10;
         }
         api::OFFSET_FETCH => {
-            if version >= 8 {
-                if r.array()?.unwrap_or(0) == 0 {
-                    return Some(Found::None);
-                }
+            if version >= 8 && r.array()?.unwrap_or(0) == 0 {
+                return Some(Found::None);
             }
             r.string()?;
             if version >= 9 {

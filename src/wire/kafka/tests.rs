@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::framed::tests::{captured, heads_only, lines, steps, survive};
+use crate::wire::framed::tests::{captured, captures, heads_only, lines, steps, survive};
 use crate::wire::testing::{Said, decode, decode_cut, said};
 
 const CAPTURE: &str = "kafka-librdkafka-mock.pcap";
@@ -237,6 +237,38 @@ fn another_protocol_is_noticed() {
     }
     assert_eq!(kafka.over(), Some(Known::Unknown("no longer Kafka")));
     assert_eq!((out.len(), kafka.take_undecoded()), (0, 64));
+}
+
+#[test]
+fn every_version_of_the_layouts_is_read() {
+    let unhex = |text: &str| -> Vec<u8> {
+        let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|d| d as u8).collect();
+        digits.chunks(2).map(|d| d[0] << 4 | d[1]).collect()
+    };
+    let lists = std::fs::read_to_string(captures().join("kafka-messages.txt")).unwrap();
+    let mut read = 0;
+    for list in lists.lines() {
+        let mut words = list.split(' ');
+        let mut number = || words.next().and_then(|w| w.parse::<i16>().ok()).unwrap();
+        let (key, version, at) = (number(), number(), number() as usize);
+        let (asked, good) = (unhex(words.next().unwrap()), unhex(words.next().unwrap()));
+        let mut bad = good.clone();
+        bad[at + 1] = 37;
+        let target = match key {
+            api::PRODUCE | api::FETCH if version >= 13 => "? topic id",
+            api::OFFSET_COMMIT | api::OFFSET_FETCH if version >= 10 => "? topic id",
+            key if request::has_topics(key) => "orders +1",
+            _ => "-",
+        };
+        let about = format!("{} {target}", api::api(key).unwrap().name);
+        for (answer, status) in [(good, "NONE | ok"), (bad, "INVALID_PARTITIONS | error")] {
+            let told = decode(Kafka::new(), &[ask(0, asked.clone()), reply(1, answer)]);
+            let line = lines(&told).concat();
+            assert!(line.starts_with(&format!("{about} | {status}")), "{key} {version}: {line}");
+        }
+        read += 1;
+    }
+    assert_eq!(read, 172);
 }
 
 #[test]

@@ -102,7 +102,7 @@ pub(super) fn msg(head: &[u8]) -> Option<Msg<'_>> {
 }
 
 /// What the old messages hold: their namespace (`db.collection`) and, in OP_QUERY, the document.
-pub(super) fn old<'a>(op: Op, head: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+pub(super) fn old(op: Op, head: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = head.get(HEADER + 4..)?;
     if op == Op::Unanswered("killCursors") {
         return Some((&[], &[]));
