@@ -29,11 +29,22 @@ impl Asked {
     }
 }
 
+/// How a message is confirmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// Not at all.
+    None,
+    /// By its delivery tag.
+    Known(u64),
+    /// By a tag that cannot be told.
+    Unknown,
+}
+
 /// What content belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
     /// A message that the client publishes.
-    Publish,
+    Publish(Tag),
     /// A message that the server delivers or returns.
     Push,
     /// The answer to `basic.get`.

@@ -87,8 +87,10 @@ pub(super) fn read(head: &[u8]) -> Option<Frame> {
     Some(match kind {
         METHOD => Frame::Method(channel, call(&mut args)?),
         HEADER => {
-            method::known_class(args.short()?).then_some(())?;
-            args.short()?;
+            // Only this class has content; a weight of 0 follows.
+            if (args.short()?, args.short()?) != (method::BASIC, 0) {
+                return None;
+            }
             Frame::Header(channel, args.longlong()?)
         }
         BODY => Frame::Body(channel, u64::from(size)),

@@ -239,8 +239,3 @@ pub(super) fn reply(code: u16) -> String {
     };
     format!("{code} {name}")
 }
-
-/// Whether a class has content.
-pub(super) fn known_class(class: u16) -> bool {
-    class == BASIC
-}

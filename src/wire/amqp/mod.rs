@@ -10,7 +10,8 @@
 //! is one-way, too: its span is the exchange's request, and its key is the offset in what the server
 //! said, with the highest bit of the second number set.
 //!
-//! State: two heads of at most 1 KiB, at most 2048 channels, at most 1024 exchanges that wait.
+//! State: two heads of at most 1 KiB, at most 2048 channels of under 1 KiB, at most 1024 exchanges
+//! that wait.
 
 mod channel;
 mod frame;
@@ -24,7 +25,7 @@ use std::collections::HashMap;
 
 use super::decoder::{Decoder, Sniff, Span, Speaker, Told};
 use super::framed::{Event, Framer};
-use crate::model::{BootNs, Known, Protocol};
+use crate::model::{BootNs, Known, Protocol, Shape};
 use channel::Channel;
 use frame::Frame;
 use say::After;
@@ -153,10 +154,7 @@ impl Decoder for Amqp {
         for (_, channel) in self.state.channels.drain() {
             channel.end(out);
         }
-        // The order of channels in the map is none.
-        if let Some(told) = out.get_mut(from..) {
-            told.sort_by_key(|t| (t.request.first, t.key));
-        }
+        in_order(out, from);
         self.state.counts.waiting = 0;
     }
 
@@ -167,6 +165,13 @@ impl Decoder for Amqp {
     fn over(&self) -> Option<Known<Protocol>> {
         let astray = self.client.is_astray() || self.server.is_astray();
         astray.then_some(Known::Unknown("no longer AMQP 0-9-1"))
+    }
+}
+
+/// What was told of all channels from here on: the order of channels in the map is none.
+fn in_order(out: &mut [Told], from: usize) {
+    if let Some(told) = out.get_mut(from..) {
+        told.sort_by_key(|t| (t.request.first, t.key));
     }
 }
 
@@ -195,7 +200,7 @@ impl State {
             return;
         };
         let counts = &mut self.counts;
-        if !self.channels.contains_key(&number) && self.channels.len() >= CHANNELS {
+        if self.channels.len() >= CHANNELS && !self.channels.contains_key(&number) {
             counts.undecoded = counts.undecoded.saturating_add(span.bytes);
             return;
         }
@@ -228,13 +233,19 @@ impl State {
                 // What waits on it gets no answer any more.
                 if let Some(channel) = self.channels.remove(&number) {
                     counts.waiting = counts.waiting.saturating_sub(channel.waiting());
+                    let from = out.len();
                     channel.end(out);
+                    for told in out.iter_mut().skip(from).filter(|t| t.shape == Shape::Unary) {
+                        told.status = Known::Unknown("the channel was closed before an answer");
+                    }
                 }
             }
             After::ConnectionClosed(status) => {
+                let from = out.len();
                 for channel in self.channels.values_mut() {
                     channel.failed(&status, span, out);
                 }
+                in_order(out, from);
                 counts.waiting = 0;
             }
         }

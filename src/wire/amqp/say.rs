@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::channel::{Asked, Channel, Confirms, Content, Of};
+use super::channel::{Asked, Channel, Confirms, Content, Of, Tag};
 use super::frame::Call;
 use super::method::{self, Role};
 use super::{Counts, SERVER_SAID, WAITING};
@@ -67,7 +67,9 @@ impl Channel {
         let told = one_way(call, (offset, 0), span);
         match role {
             Role::Say if (class, id) == (method::BASIC, method::PUBLISH) => {
-                self.say(Speaker::Client, Content { of: Of::Publish, told, left: None, piece: 0 });
+                let tag = self.next_tag(counts);
+                let told = if tag == Tag::None { told } else { awaited(told) };
+                self.say(Speaker::Client, Content { of: Of::Publish(tag), told, left: None, piece: 0 });
             }
             Role::Ask(_) if no_wait => out.push(told),
             Role::Ask(_) if counts.waiting >= WAITING => {
@@ -218,20 +220,33 @@ impl Channel {
                     out.push(told);
                 }
             }
-            Of::Publish => self.publish(told, counts, out),
+            Of::Publish(tag) => self.publish(told, tag, counts, out),
+        }
+    }
+
+    /// The delivery tag of the next message.
+    fn next_tag(&mut self, counts: &Counts) -> Tag {
+        match &mut self.confirms {
+            None => Tag::None,
+            Some(confirms) if confirms.losses != Some(counts.losses) => Tag::Unknown,
+            Some(confirms) => {
+                let tag = confirms.next;
+                confirms.next = tag.saturating_add(1);
+                Tag::Known(tag)
+            }
         }
     }
 
     /// A message was published: with confirms it waits for its acknowledgement.
-    fn publish(&mut self, told: Told, counts: &mut Counts, out: &mut Vec<Told>) {
-        let Some(confirms) = &mut self.confirms else { return out.push(told) };
-        let mut told = awaited(told);
-        if confirms.losses != Some(counts.losses) {
-            told.status = Known::Unknown("the number of messages before it is not known");
-            return out.push(told);
-        }
-        let tag = confirms.next;
-        confirms.next = tag.saturating_add(1);
+    fn publish(&mut self, mut told: Told, tag: Tag, counts: &mut Counts, out: &mut Vec<Told>) {
+        let tag = match tag {
+            Tag::Known(tag) => tag,
+            Tag::None => return out.push(told),
+            Tag::Unknown => {
+                told.status = Known::Unknown("the number of messages before it is not known");
+                return out.push(told);
+            }
+        };
         if counts.waiting >= WAITING {
             match self.published.pop_front() {
                 // Its confirmation was most likely missed.

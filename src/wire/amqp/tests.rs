@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::{Shape, Verdict};
+use crate::model::Verdict;
 use crate::wire::framed::tests::{captured, heads_only, lines, steps, survive};
 use crate::wire::testing::{Said, decode, decode_cut, said};
 
@@ -78,6 +78,21 @@ fn confirms_answer_by_tag_and_for_several_at_once() {
     );
     assert_eq!(told[2].response.map(|r| r.first), Some(BootNs(7_000_000)));
     assert_eq!(told[1].request.bytes, publish(1, "c", &[4]).len() as u64);
+}
+
+#[test]
+fn a_channel_has_its_bounds() {
+    assert!(size_of::<Channel>() < 1024);
+    let mut amqp = Amqp::new();
+    let mut out = Vec::new();
+    for i in 0..3000u64 {
+        amqp.bytes(Speaker::Client, BootNs(i), i * 12, &call(i as u16, 90, 20, b""), &mut out);
+    }
+    assert_eq!((amqp.state.counts.waiting, amqp.state.channels.len()), (WAITING, CHANNELS));
+    // 12 bytes each: those beyond the bounds.
+    assert_eq!((out.len(), amqp.take_undecoded()), (0, 12 * (3000 - WAITING as u64)));
+    amqp.end(BootNs(9), &mut out);
+    assert_eq!(out.len(), WAITING);
 }
 
 #[test]
@@ -279,7 +294,7 @@ fn rabbitmq_is_told_as_it_was() {
         [
             "basic.publish no.such.exchange/order.{id} | - | ok one-way",
             "channel.close - | 404 NOT_FOUND | error one-way",
-            "queue.declare late | ? no answer was seen | unknown unary",
+            "queue.declare late | ? the channel was closed before an answer | unknown unary",
             "connection.close - | ok | ok unary"
         ]
     );

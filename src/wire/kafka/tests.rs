@@ -111,6 +111,19 @@ fn answers_come_in_order_and_what_was_passed_over_is_unknown() {
 }
 
 #[test]
+fn what_waits_is_bounded() {
+    let mut kafka = Kafka::new();
+    let mut out = Vec::new();
+    let one = produce(1, 1, 5).len() as u64;
+    for i in 0..1100 {
+        kafka.bytes(Speaker::Client, BootNs(i), i * one, &produce(i as i32, 1, 5), &mut out);
+    }
+    assert_eq!((out.len(), kafka.take_undecoded()), (0, one * (1100 - PENDING as u64)));
+    kafka.end(BootNs(9999), &mut out);
+    assert_eq!(out.len(), PENDING);
+}
+
+#[test]
 fn several_topics_and_ids() {
     let old =
         b"\xff\xff\xff\xff\0\0\x01\xf4\0\0\0\x01\0\0\0\x03\0\x01a\0\0\0\0\0\x01b\0\0\0\0\0\x01c\0\0\0\0";
@@ -288,6 +301,8 @@ fn librdkafka_is_told_as_it_was() {
     assert_eq!(count("SyncGroup - | NONE | ok wait"), 1);
     assert_eq!(count("ListOffsets orders | NONE | ok unary"), 4);
     assert_eq!(count("Fetch ? topic id | NONE | ok wait"), 7);
+    // Asked while JoinGroup waited.
+    assert_eq!(count("LeaveGroup - | NONE | ok wait"), 1);
     let connections = capture().len();
     assert_eq!(count("ApiVersions - | UNSUPPORTED_VERSION | client-error unary"), connections);
     assert_eq!(count("ApiVersions - | NONE | ok unary"), connections);
