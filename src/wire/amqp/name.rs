@@ -11,27 +11,31 @@ const NOT_CAPTURED: &str = "the name was not captured";
 /// sent to it is shown by its key, which is the queue's name.
 pub(super) fn target(names: Option<(&[u8], Option<&[u8]>)>) -> Known<Box<str>> {
     let Some((name, key)) = names else { return Known::Unknown(NOT_CAPTURED) };
-    let (Some(name), Some(key)) = (shown(name), shown(key.unwrap_or_default())) else {
-        return Known::Unknown("not a printable name");
-    };
-    match (name.is_empty(), key.is_empty()) {
-        (true, true) => Known::Absent,
-        (true, false) => Known::Known(key.into()),
-        (false, true) => Known::Known(name.into()),
-        (false, false) => Known::Known(format!("{name}/{key}").into()),
+    let mut text = String::with_capacity(name.len() + key.map_or(0, <[u8]>::len) + 1);
+    let mut printable = show(name, &mut text).is_some();
+    if let Some(key) = key.filter(|key| !key.is_empty()) {
+        if !text.is_empty() {
+            text.push('/');
+        }
+        printable &= show(key, &mut text).is_some();
+    }
+    match printable {
+        false => Known::Unknown("not a printable name"),
+        true if text.is_empty() => Known::Absent,
+        true => Known::Known(text.into()),
     }
 }
 
-/// A name with its ids left out; `None`: it cannot be printed.
-fn shown(name: &[u8]) -> Option<String> {
+/// Appends a name with its ids left out; `None`: it cannot be printed.
+fn show(name: &[u8], text: &mut String) -> Option<()> {
     let name = std::str::from_utf8(name).ok()?;
     if name.chars().any(char::is_control) {
         return None;
     }
     if let Some(made) = MADE.iter().find(|made| name.starts_with(**made)) {
-        return Some(format!("{made}{{id}}"));
+        text.extend([made, "{id}"]);
+        return Some(());
     }
-    let mut text = String::with_capacity(name.len());
     for part in name.split_inclusive(['.', '/', ':']) {
         let word = part.trim_end_matches(['.', '/', ':']);
         match is_id(word) {
@@ -39,7 +43,7 @@ fn shown(name: &[u8]) -> Option<String> {
             false => text.push_str(part),
         }
     }
-    Some(text)
+    Some(())
 }
 
 /// A number, a UUID or another long run of hexadecimal digits, or a long word with many digits.

@@ -158,9 +158,12 @@ impl State {
             }
             (Speaker::Server, Event::Head(head)) => self.answered(&head, out),
             (Speaker::Server, Event::End { span, .. }) => {
-                if let Some(mut told) = self.answering.take() {
-                    told.response = Some(span);
-                    out.push(told);
+                match self.answering.take() {
+                    Some(mut told) => {
+                        told.response = Some(span);
+                        out.push(told);
+                    }
+                    None => self.undecoded = self.undecoded.saturating_add(span.bytes),
                 }
                 true
             }
@@ -169,11 +172,7 @@ impl State {
 
     fn asked(&mut self, head: &Head<'_>) -> bool {
         let Some(request) = request::read(head.data) else {
-            if self.tokens {
-                self.undecoded = self.undecoded.saturating_add(head.span.bytes);
-                return true;
-            }
-            return false;
+            return self.tokens;
         };
         let Request { key, version, correlation, api, target, mut shape } = request;
         // The broker answers in order: what is asked behind a request that waits, waits with it.
@@ -204,7 +203,11 @@ impl State {
 
     /// The last byte of a request was seen.
     fn asked_all(&mut self, span: Span, out: &mut Vec<Told>) {
-        let Some(mut p) = self.asking.take() else { return };
+        let Some(mut p) = self.asking.take() else {
+            // A token.
+            self.undecoded = self.undecoded.saturating_add(span.bytes);
+            return;
+        };
         p.told.request = span;
         if p.told.shape == Shape::OneWay {
             out.push(p.told);
@@ -221,7 +224,6 @@ impl State {
         let Some(p) = self.take(correlation, out) else {
             if self.tokens || self.near(correlation) {
                 // A token, or the answer to a request that was missed.
-                self.undecoded = self.undecoded.saturating_add(head.span.bytes);
                 return true;
             }
             // Nobody asked for it: hardly the beginning of an answer, or joined in the middle.
@@ -238,14 +240,10 @@ impl State {
     /// The request of an answer. Requests before it were answered, too, but that was not seen.
     fn take(&mut self, correlation: i32, out: &mut Vec<Told>) -> Option<Pending> {
         // Clients count upwards, so that most ids need no search.
-        if self.near(correlation)
-            && let Some(i) = self.pending.iter().position(|p| p.correlation == correlation)
-        {
-            out.extend(self.pending.drain(..i).map(|p| p.told));
-            return self.pending.pop_front();
-        }
-        // Answered before it was said to the end, or before its end was seen.
-        self.asking.take_if(|p| p.correlation == correlation && p.told.shape != Shape::OneWay)
+        let near = self.near(correlation);
+        let i = near.then(|| self.pending.iter().position(|p| p.correlation == correlation)).flatten()?;
+        out.extend(self.pending.drain(..i).map(|p| p.told));
+        self.pending.pop_front()
     }
 
     /// Whether an id is about where those of the waiting requests are.

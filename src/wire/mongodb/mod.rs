@@ -96,6 +96,8 @@ struct State {
     answering: Option<Told>,
     /// Id of the last answer that said that another one follows.
     exhaust: Option<i32>,
+    /// The answer that is being said follows that one.
+    following: bool,
     /// Cursors that wait for what is to come.
     tailing: VecDeque<i64>,
     undecoded: u64,
@@ -176,6 +178,8 @@ impl State {
                 if let Some(mut told) = self.answering.take() {
                     told.response = Some(span);
                     out.push(told);
+                } else if !self.following {
+                    self.undecoded = self.undecoded.saturating_add(span.bytes);
                 }
                 true
             }
@@ -279,22 +283,14 @@ impl State {
             _ => return None,
         };
         let Header { id, response_to, .. } = header;
-        let followed = self.exhaust.take_if(|last| *last == response_to).is_some();
+        self.following = self.exhaust.take_if(|last| *last == response_to).is_some();
         if more {
             self.exhaust = Some(id);
         }
         let waiting = self.pending.iter().position(|p| p.id == response_to);
-        let pending = match waiting.and_then(|i| self.pending.remove(i)) {
-            Some(pending) => pending,
-            None => match self.asking.take_if(|p| p.id == response_to && p.told.shape != Shape::OneWay) {
-                Some(pending) => pending,
-                None if followed => return Some(()),
-                None => {
-                    // The answer to a request that was missed.
-                    self.undecoded = self.undecoded.saturating_add(head.span.bytes);
-                    return Some(());
-                }
-            },
+        let Some(pending) = waiting.and_then(|i| self.pending.remove(i)) else {
+            // It follows another answer, or the request was missed.
+            return Some(());
         };
         if let Some(cursor) = outcome.cursor.filter(|_| pending.tails) {
             self.tailing.truncate(TAILING - 1);
