@@ -21,7 +21,7 @@ mod say;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::decoder::{Decoder, Sniff, Span, Speaker, Told};
 use super::framed::{Event, Framer};
@@ -90,7 +90,7 @@ struct State {
     server: Option<(Frame, u64)>,
     /// On which channels the client and the server said a body last.
     bodies: [Option<u16>; 2],
-    channels: HashMap<u16, Channel>,
+    channels: BTreeMap<u16, Box<Channel>>,
     counts: Counts,
 }
 
@@ -151,7 +151,7 @@ impl Decoder for Amqp {
 
     fn end(&mut self, _at: BootNs, out: &mut Vec<Told>) {
         let from = out.len();
-        for (_, channel) in self.state.channels.drain() {
+        for channel in std::mem::take(&mut self.state.channels).into_values() {
             channel.end(out);
         }
         in_order(out, from);
@@ -168,7 +168,7 @@ impl Decoder for Amqp {
     }
 }
 
-/// What was told of all channels from here on: the order of channels in the map is none.
+/// What was told of all channels from here on, in the order in which it was asked.
 fn in_order(out: &mut [Told], from: usize) {
     if let Some(told) = out.get_mut(from..) {
         told.sort_by_key(|t| (t.request.first, t.key));

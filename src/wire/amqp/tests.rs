@@ -335,7 +335,7 @@ proptest! {
             let mut amqp = Amqp::new();
             decode_cut(&mut amqp, &c, &[cut, 3]);
             prop_assert!(amqp.take_undecoded() <= said);
-            let waits: usize = amqp.state.channels.values().map(Channel::waiting).sum();
+            let waits: usize = amqp.state.channels.values().map(|c| c.waiting()).sum();
             prop_assert_eq!(waits, amqp.state.counts.waiting);
         }
     }
