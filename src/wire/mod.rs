@@ -18,6 +18,11 @@ pub mod redis;
 pub mod hpack;
 pub mod http2;
 pub mod template;
+pub mod amqp;
+pub mod decoder;
+mod framed;
+pub mod kafka;
+pub mod mongodb;
 #[cfg(test)]
 pub mod testing;
 pub mod websocket;
