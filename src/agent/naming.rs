@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::identity::FoundName;
-use crate::model::{BootNs, Connection, Entity, EntityId, EntityKind, Name, NameKind, ProcessKey};
+use crate::model::{BootNs, Entity, EntityId, EntityKind, Name, NameKind, ProcessKey};
 
 /// Entities for which names are kept at hand. Beyond it, names of the cgroup are still given when an
 /// entity is described.
@@ -29,29 +29,9 @@ pub(super) struct Naming {
     entities: HashMap<EntityId, Known>,
     changed: HashSet<EntityId>,
     out: Vec<Name>,
-    /// Far addresses of connections that were described.
-    far: HashSet<EntityId>,
 }
 
 impl Naming {
-    /// Far addresses that connections name for the first time, to be described with them: edges, which
-    /// fold, describe their own.
-    pub(super) fn far<'a>(&mut self, connections: impl Iterator<Item = &'a Arc<Connection>>) -> Vec<Entity> {
-        let mut fresh = Vec::new();
-        for c in connections {
-            for side in [&c.client, &c.server].into_iter().filter(|s| s.end.is_none()) {
-                let kind = EntityKind::Far { addr: side.address.addr };
-                if self.far.len() >= ENTITIES {
-                    self.far.clear();
-                }
-                if kind.id() == side.entity && self.far.insert(side.entity) {
-                    fresh.push(Entity { id: side.entity, kind });
-                }
-            }
-        }
-        fresh
-    }
-
     /// An entity was described.
     pub(super) fn entity(&mut self, entity: &Entity, now: BootNs) {
         let (EntityKind::Program { cgroup, .. } | EntityKind::Process { cgroup, .. }) = &entity.kind else {

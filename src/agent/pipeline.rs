@@ -109,10 +109,12 @@ impl Pipeline {
         for entity in &flushed.entities {
             self.naming.entity(entity, now);
         }
-        let far = self.naming.far(flushed.events.iter().map(|e| &e.2).chain(&flushed.changed));
-        if !flushed.entities.is_empty() || !far.is_empty() {
+        if !flushed.entities.is_empty() || !flushed.far.is_empty() || !flushed.names.is_empty() {
             self.parts.store.learn(&flushed.entities, &[]);
-            self.parts.store.learn(&far, &[]);
+            self.parts.store.learn(&flushed.far, &flushed.names);
+        }
+        for name in flushed.names {
+            self.builder.name(name);
         }
         for entity in flushed.entities {
             self.builder.describe(entity);
@@ -127,6 +129,7 @@ impl Pipeline {
         if !flushed.events.is_empty() || !flushed.changed.is_empty() || !flushed.removed.is_empty() {
             self.parts.store.publish(flushed.events, &flushed.changed, &flushed.removed);
         }
+        self.parts.source.tell_roles(flushed.roles.into_iter());
         self.parts.store.publish_requests(flushed.requests, flushed.requests_skipped);
     }
 

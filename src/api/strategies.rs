@@ -197,7 +197,7 @@ fn entity() -> BoxedStrategy<Entity> {
 }
 
 fn name() -> BoxedStrategy<Name> {
-    (entity_id(), words(), 1..=7u8, words(), at())
+    (entity_id(), words(), 1..=8u8, words(), at())
         .prop_map(|(entity, name, kind, source, from)| Name {
             entity,
             name: name.into(),
@@ -209,7 +209,7 @@ fn name() -> BoxedStrategy<Name> {
 }
 
 fn loss() -> BoxedStrategy<Loss> {
-    vec((1..=3u8, 1..=5u8, 1..1000u64), 0..5)
+    vec((1..=5u8, 1..=7u8, 1..1000u64), 0..5)
         .prop_map(|rows| {
             let mut loss = Loss::default();
             for (kind, cause, n) in rows {
@@ -273,7 +273,7 @@ fn owner() -> BoxedStrategy<Owner> {
 
 fn end() -> BoxedStrategy<End> {
     let id = (any::<u64>(), any::<u64>(), any::<u32>());
-    let role = (0..=2u8, 0..=6u8, proptest::sample::select(vec![1u8, 2, 3, 4]), any::<bool>());
+    let role = (0..=2u8, 0..=7u8, proptest::sample::select(vec![1u8, 2, 3, 4]), any::<bool>());
     let seen = (count(), count(), any::<Option<u32>>(), any::<Option<u32>>(), any::<u32>());
     (
         (id, endpoint(), endpoint(), role, owner(), entity_id()),

@@ -137,6 +137,8 @@ pub enum RoleEvidence {
     SequenceNumbers = 5,
     /// The other end's role is known, so this one's is.
     PeerRole = 6,
+    /// UDP: the first datagram that was seen was its own, or asked something by its own account.
+    SpokeFirst = 7,
 }
 
 impl RoleEvidence {
@@ -150,18 +152,29 @@ impl RoleEvidence {
             RoleEvidence::PeerInListenSet => "peer-in-listen-set",
             RoleEvidence::SequenceNumbers => "sequence-numbers",
             RoleEvidence::PeerRole => "peer-role",
+            RoleEvidence::SpokeFirst => "spoke-first",
         }
     }
 
     /// The evidence of a kernel or wire number; unknown numbers are [`RoleEvidence::Unknown`].
     pub fn from_number(n: u8) -> Self {
         use RoleEvidence::{
-            ClonedFromListener, InListenSet, PeerInListenSet, PeerRole, SawConnect, SequenceNumbers, Unknown,
+            ClonedFromListener, InListenSet, PeerInListenSet, PeerRole, SawConnect, SequenceNumbers,
+            SpokeFirst, Unknown,
         };
-        [Unknown, SawConnect, ClonedFromListener, InListenSet, PeerInListenSet, SequenceNumbers, PeerRole]
-            .into_iter()
-            .find(|e| *e as u8 == n)
-            .unwrap_or_default()
+        [
+            Unknown,
+            SawConnect,
+            ClonedFromListener,
+            InListenSet,
+            PeerInListenSet,
+            SequenceNumbers,
+            PeerRole,
+            SpokeFirst,
+        ]
+        .into_iter()
+        .find(|e| *e as u8 == n)
+        .unwrap_or_default()
     }
 }
 

@@ -99,6 +99,8 @@ pub enum NameKind {
     Address = 6,
     /// Many addresses folded into one.
     Folded = 7,
+    /// Name that a DNS answer gave for the address.
+    Dns = 8,
 }
 
 impl NameKind {
@@ -112,13 +114,14 @@ impl NameKind {
             NameKind::Process => "process",
             NameKind::Address => "address",
             NameKind::Folded => "folded",
+            NameKind::Dns => "dns",
         }
     }
 
     /// The kind of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
-        use NameKind::{Address, Cgroup, Container, Folded, Process, Script, Unit};
-        [Container, Unit, Cgroup, Script, Process, Address, Folded].into_iter().find(|k| *k as u8 == n)
+        use NameKind::{Address, Cgroup, Container, Dns, Folded, Process, Script, Unit};
+        [Container, Unit, Cgroup, Script, Process, Address, Folded, Dns].into_iter().find(|k| *k as u8 == n)
     }
 }
 

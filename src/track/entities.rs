@@ -1,6 +1,7 @@
 //! Owner → entity: which processes slices treat as one.
 
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::fact::OwnerFact;
@@ -26,9 +27,13 @@ impl Entities {
     }
 
     /// The entity of an owner. Programs of one name in one cgroup are one, except interpreters,
-    /// whose name says nothing.
-    pub(super) fn of_owner(&mut self, owner: &OwnerFact) -> EntityId {
+    /// whose name says nothing. Without any owner it is the address.
+    pub(super) fn of_owner(&mut self, owner: &OwnerFact, addr: IpAddr) -> EntityId {
         let Some((key, comm)) = owner.process else {
+            // A capture knows addresses only.
+            if *owner == OwnerFact::default() {
+                return self.describe(EntityKind::Far { addr });
+            }
             return self.describe(EntityKind::Program {
                 node: self.node,
                 cgroup: owner.cgroup,
@@ -77,6 +82,8 @@ mod tests {
     use super::*;
     use crate::track::Comm;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn owner(comm: &str, pid: u32) -> OwnerFact {
         let mut bytes = [0; 16];
         bytes[..comm.len()].copy_from_slice(comm.as_bytes());
@@ -90,8 +97,8 @@ mod tests {
     #[test]
     fn workers_are_one_interpreters_are_not() {
         let mut e = Entities::new(1);
-        assert_eq!(e.of_owner(&owner("nginx", 1)), e.of_owner(&owner("nginx", 2)));
-        assert_ne!(e.of_owner(&owner("python3", 1)), e.of_owner(&owner("python3", 2)));
+        assert_eq!(e.of_owner(&owner("nginx", 1), HERE), e.of_owner(&owner("nginx", 2), HERE));
+        assert_ne!(e.of_owner(&owner("python3", 1), HERE), e.of_owner(&owner("python3", 2), HERE));
         assert_eq!(e.take_fresh().len(), 3);
         assert!(e.take_fresh().is_empty());
     }
@@ -99,7 +106,7 @@ mod tests {
     #[test]
     fn a_flood_of_scripts_is_folded() {
         let mut e = Entities::new(1);
-        let ids: HashSet<_> = (0..10_000).map(|pid| e.of_owner(&owner("python3", pid))).collect();
+        let ids: HashSet<_> = (0..10_000).map(|pid| e.of_owner(&owner("python3", pid), HERE)).collect();
         assert_eq!(ids.len(), PROCESSES_PER_CGROUP + 1);
     }
 }

@@ -98,7 +98,7 @@ pub(super) struct Flows {
     opaque: Vec<EndId>,
     told: Vec<Told>,
     lost: u64,
-    seen: u64,
+    pub(super) seen: u64,
 }
 
 #[derive(Debug)]
@@ -297,6 +297,7 @@ impl Track {
                 }
             }
         }
+        self.settle_datagrams(now);
         let before = self.flows.early.len();
         self.flows.early.retain(|e| now.since(e.piece.at) <= WAIT_NS);
         self.flows.lost += (before - self.flows.early.len()) as u64;

@@ -5,9 +5,11 @@
 //! and changed connections; [`Track::seal`] gives what is to be counted in one slice.
 
 mod asked;
+mod datagrams;
 mod delta;
 mod entities;
 mod fact;
+mod far;
 mod flows;
 mod join;
 mod listen;

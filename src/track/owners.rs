@@ -55,7 +55,7 @@ impl Track {
         let exe = None; // after an exec the old one would be wrong
         let process = Arc::new(Process { key, comm: comm.to_text(), exe });
         self.owners.processes.insert(key, process.clone());
-        let entity = self.entities.of_owner(f);
+        let entity = self.entities.of_owner(f, std::net::Ipv4Addr::UNSPECIFIED.into());
         self.owners.fresh_processes.push((process.clone(), f.cgroup, entity));
         process
     }

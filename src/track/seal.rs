@@ -29,6 +29,10 @@ impl Track {
             let Some(server) = self.rows.get(&key).map(|row| self.server_entity(row)) else { continue };
             let Some(row) = self.rows.get_mut(&key) else { continue };
             row.dirty = false;
+            if row.connection.role_known && !row.roles_told {
+                row.roles_told = true;
+                out.roles.extend(row.adopted_roles());
+            }
             let pending = std::mem::take(&mut row.pending);
             let mut connection = row.connection.clone();
             // As on its edge: whoever listens there, also where the server's end is not seen.
@@ -48,6 +52,8 @@ impl Track {
             }
         }
         self.dirty = held;
+        out.far = self.far.fresh(out.events.iter().map(|e| &e.2).chain(&out.changed));
+        out.names = self.far.take_names();
         let (requests, skipped) = self.asked.take_events(&mut self.rows, now);
         out.requests_skipped = skipped;
         out.requests = requests

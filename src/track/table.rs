@@ -4,9 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::asked::Counting;
+use super::datagrams::Datagrams;
 use super::delta::{Step, Waiting as WaitingStep};
 use super::entities::Entities;
 use super::fact::{EndFact, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+use super::far::FarAddresses;
 use super::flows::Flows;
 use super::join::Waiting;
 use super::listen::ListenSet;
@@ -16,7 +18,7 @@ use super::tracked::{Tracked, slot};
 use super::walk::Walk;
 use crate::model::{
     BootNs, Connection, ConnectionCounts, ConnectionId, End, EndId, EndState, Entity, EntityId, EntityKind,
-    EventKind, Process, Request, Role, Seen, View,
+    EventKind, Name, Process, Request, Role, Seen, View,
 };
 
 /// Bounds of a table.
@@ -43,6 +45,12 @@ pub struct Flushed {
     pub processes: Vec<(Arc<Process>, u64, EntityId)>,
     /// cgroups seen for the first time.
     pub cgroups: Vec<u64>,
+    /// Far addresses that the connections above have for the first time.
+    pub far: Vec<Entity>,
+    /// Names that DNS answers gave to addresses.
+    pub names: Vec<Name>,
+    /// Adopted ends whose role became known.
+    pub roles: Vec<(EndId, Role)>,
     /// Exchanges, in order.
     pub requests: Vec<(BootNs, Arc<Connection>, Arc<Request>)>,
     /// Exchanges that were counted, but are left out of `requests`.
@@ -68,6 +76,8 @@ pub struct Track {
     pub(super) removed: Vec<ConnectionId>,
     pub(super) flows: Flows,
     pub(super) asked: Counting,
+    pub(super) datagrams: Datagrams,
+    pub(super) far: FarAddresses,
     counts: ConnectionCounts,
     lost: u64,
 }
@@ -91,6 +101,8 @@ impl Track {
             removed: Vec::new(),
             flows: Flows::default(),
             asked: Counting::default(),
+            datagrams: Datagrams::default(),
+            far: FarAddresses::default(),
             counts: ConnectionCounts::default(),
             lost: 0,
         }
@@ -103,7 +115,7 @@ impl Track {
             Observation::Piece(p) => self.piece(&p),
             Observation::Progress(p) => self.progress(&p),
             Observation::Early(e) => self.early(&e),
-            Observation::Datagram(_) => {}
+            Observation::Datagram(d) => self.datagram(&d),
         }
     }
 
@@ -136,8 +148,7 @@ impl Track {
 
     /// An end that is not in the table.
     fn admit(&mut self, f: EndFact) {
-        if self.rows.len() >= self.config.connections {
-            self.lost += 1;
+        if self.is_full() {
             return;
         }
         let mut end = self.new_end(&f);
@@ -168,9 +179,22 @@ impl Track {
         self.update(key, view, &f);
     }
 
-    fn insert(&mut self, end: End, at: BootNs) -> (u64, View) {
+    /// Whether there is room for no more; one that finds none is lost.
+    pub(super) fn is_full(&mut self) -> bool {
+        let full = self.rows.len() >= self.config.connections;
+        self.lost += u64::from(full);
+        full
+    }
+
+    /// Gives a row its place.
+    pub(super) fn put_row(&mut self, row: Tracked) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
+        self.rows.insert(key, row);
+        key
+    }
+
+    fn insert(&mut self, end: End, at: BootNs) -> (u64, View) {
         let far = EntityKind::Far { addr: end.peer.addr }.id();
         let adopted = end.adopted;
         let (mut row, view) = Tracked::new(end, far);
@@ -181,12 +205,11 @@ impl Track {
             self.counts.opened += 1;
         }
         self.counts.live += 1;
-        self.rows.insert(key, row);
-        (key, view)
+        (self.put_row(row), view)
     }
 
     /// Puts an end beside the other one that was found for it.
-    fn join(&mut self, end: &End, other: EndId, role: Role) -> Option<(u64, View)> {
+    pub(super) fn join(&mut self, end: &End, other: EndId, role: Role) -> Option<(u64, View)> {
         let &(key, other_view) = self.ends.get(&other)?;
         let view = Option::<View>::from(role)?;
         if view == other_view {
@@ -226,7 +249,7 @@ impl Track {
             role: f.role,
             role_evidence: f.role_evidence,
             owner: self.owner(&f.owner),
-            entity: self.entities.of_owner(&f.owner),
+            entity: self.entities.of_owner(&f.owner, f.local.addr),
             adopted: f.adopted,
             isns: f.isns,
             opened: f.opened,
@@ -240,8 +263,11 @@ impl Track {
 
     /// What a fact changes of an end that is in the table.
     fn update(&mut self, key: u64, view: View, f: &EndFact) {
-        let owner =
-            f.owner.process.is_some().then(|| (self.owner(&f.owner), self.entities.of_owner(&f.owner)));
+        let owner = f
+            .owner
+            .process
+            .is_some()
+            .then(|| (self.owner(&f.owner), self.entities.of_owner(&f.owner, f.local.addr)));
         self.traffic(key, view, f.at, f.seen);
         if self.walk.running {
             self.mark_met(key, view);
@@ -394,7 +420,7 @@ impl Track {
     }
 
     /// Counts what moved since the last reading of an end.
-    fn traffic(&mut self, key: u64, view: View, at: BootNs, seen: Seen) {
+    pub(super) fn traffic(&mut self, key: u64, view: View, at: BootNs, seen: Seen) {
         let Some(end) = self.rows.get_mut(&key).and_then(|r| r.end_mut(view)) else { return };
         if end.state >= EndState::Closed {
             return;
@@ -415,7 +441,7 @@ impl Track {
 
     fn listen(&mut self, f: ListenFact) {
         self.listeners.note_local(f.owner.netns, f.local.addr);
-        let entity = self.entities.of_owner(&f.owner);
+        let entity = self.entities.of_owner(&f.owner, f.local.addr);
         self.owner(&f.owner);
         self.walk.met_listener(f.id);
         self.listeners.open(f.id, f.owner.netns, f.local, entity);

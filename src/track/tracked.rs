@@ -1,7 +1,7 @@
 //! One connection as it is kept while it is alive, and how facts change it.
 
 use crate::model::{
-    BootNs, Connection, ConnectionId, ConnectionState, End, EndState, EventKind, Outcome, Role, Side,
+    BootNs, Connection, ConnectionId, ConnectionState, End, EndId, EndState, EventKind, Outcome, Role, Side,
     StableHasher, View,
 };
 
@@ -48,6 +48,8 @@ pub(super) struct Tracked {
     pub counted_established: bool,
     /// Its end was counted.
     pub counted_over: bool,
+    /// The roles of its adopted ends were told to the source.
+    pub roles_told: bool,
     /// What was asked on it.
     pub heard: Option<Box<Heard>>,
     /// As it was published last.
@@ -98,6 +100,7 @@ impl Tracked {
             met: [false, false],
             counted_established: false,
             counted_over: false,
+            roles_told: false,
             heard: None,
             shared: None,
         };
@@ -137,6 +140,12 @@ impl Tracked {
         if is_client {
             self.connection.server.address = dialled;
         }
+    }
+
+    /// Ends that were open before, with their roles.
+    pub(super) fn adopted_roles(&self) -> impl Iterator<Item = (EndId, Role)> {
+        let ends = self.connection.client.end.iter().chain(&self.connection.server.end);
+        ends.filter(|e| e.adopted).map(|e| (e.id, e.role))
     }
 
     /// Exchanges the sides: the role became known and was the other one.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use super::table::Track;
 use super::tracked::slot;
-use crate::model::{BootNs, EndId, EndState, View};
+use crate::model::{BootNs, EndId, EndState, Transport, View};
 
 /// State of the running walk.
 #[derive(Debug, Default)]
@@ -80,7 +80,8 @@ impl Track {
     pub(super) fn walk_ended(&mut self, at: BootNs, complete: bool) {
         if complete {
             let mut gone = Vec::new();
-            for row in self.rows.values() {
+            // Only TCP ends are walked.
+            for row in self.rows.values().filter(|r| r.connection.transport == Transport::Tcp) {
                 for view in [View::Client, View::Server] {
                     let open = row.side(view).end.as_ref().filter(|e| e.state < EndState::Closed);
                     gone.extend(open.filter(|_| !row.met[slot(view)]).map(|e| e.id));

@@ -3,8 +3,9 @@
 
 use super::decoder::{Decoder, Sniff, Told};
 use super::http1::{self, Http1};
+use super::http2::{self, Http2};
 use super::websocket::WebSocket;
-use super::{dns, nats, redis};
+use super::{amqp, dns, kafka, memcached, mongodb, nats, redis};
 use crate::model::{Known, Protocol};
 
 /// What the first bytes of a conversation are.
@@ -26,14 +27,31 @@ struct Candidate {
     make: fn(bool) -> Box<dyn Decoder>,
 }
 
-const CANDIDATES: [Candidate; 4] = [
+const CANDIDATES: [Candidate; 9] = [
+    Candidate {
+        protocol: Protocol::Http2,
+        sniff: http2::sniff,
+        make: |adopted| Box::new(Http2::new(adopted)),
+    },
     Candidate {
         protocol: Protocol::Http1,
         sniff: http1::sniff,
         make: |adopted| Box::new(Http1::new(adopted)),
     },
     Candidate { protocol: Protocol::Nats, sniff: nats::sniff, make: |_| Box::new(nats::Nats::new()) },
+    Candidate { protocol: Protocol::Amqp, sniff: amqp::sniff, make: |_| Box::new(amqp::Amqp::new()) },
     Candidate { protocol: Protocol::Redis, sniff: redis::sniff, make: |_| Box::new(redis::Redis::new()) },
+    Candidate {
+        protocol: Protocol::Memcached,
+        sniff: memcached::sniff,
+        make: |_| Box::new(memcached::Memcached::new()),
+    },
+    Candidate {
+        protocol: Protocol::Mongodb,
+        sniff: mongodb::sniff,
+        make: |_| Box::new(mongodb::Mongodb::new()),
+    },
+    Candidate { protocol: Protocol::Kafka, sniff: kafka::sniff, make: |_| Box::new(kafka::Kafka::new()) },
     Candidate { protocol: Protocol::Dns, sniff: dns::sniff, make: |_| Box::new(dns::Stream::new()) },
 ];
 
@@ -60,6 +78,9 @@ pub(super) fn after(next: Known<Protocol>, told: Option<&Told>, from: u64) -> Fo
         (Known::Known(protocol @ Protocol::Tls), _) => Found::Opaque(protocol),
         (Known::Known(protocol @ Protocol::WebSocket), Some(told)) => {
             Found::Decoder(protocol, Box::new(WebSocket::new(told.target.clone(), from)))
+        }
+        (Known::Known(protocol @ Protocol::Http2), Some(told)) => {
+            Found::Decoder(protocol, Box::new(Http2::upgraded(told)))
         }
         _ => Found::Nothing,
     }

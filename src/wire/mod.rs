@@ -5,24 +5,23 @@
 //! What a decoder tells is redacted already: path templates, statements without literals, commands
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
+pub mod amqp;
 mod candidates;
 mod conversation;
 pub mod decoder;
 pub mod dns;
+mod framed;
+pub mod hpack;
 pub mod http1;
+pub mod http2;
+pub mod kafka;
 pub mod line;
 pub mod memcached;
+pub mod mongodb;
 pub mod nats;
 pub mod quic;
 pub mod redis;
-pub mod hpack;
-pub mod http2;
 pub mod template;
-pub mod amqp;
-pub mod decoder;
-mod framed;
-pub mod kafka;
-pub mod mongodb;
 #[cfg(test)]
 pub mod testing;
 pub mod websocket;

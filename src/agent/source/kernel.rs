@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::SourceOptions;
 use crate::identity;
-use crate::model::{BootNs, EndId, Hook, Loss, Totals};
+use crate::model::{BootNs, EndId, Hook, Loss, Role, Totals};
 use crate::source::ebpf::{
     EbpfError, EbpfOptions, EbpfSource, PAYLOAD_RING_BYTES, STATE_RING_BYTES, ScopeRoot, TURNS_RING_BYTES,
     WalkDone, WalkKind, Walker, sample_ring_bytes,
@@ -167,6 +167,11 @@ impl Kernel {
             let _ = self.ebpf.attach_at(dir);
         }
         self.schedule.files_due = Instant::now();
+    }
+
+    /// Roles of adopted ends that are known now.
+    pub(super) fn tell_roles(&mut self, roles: impl Iterator<Item = (EndId, Role)>) {
+        self.ebpf.tell_roles(roles.map(|(id, role)| (id.cookie, role)));
     }
 
     /// What these sockets say cannot be decoded: no more of it is captured.

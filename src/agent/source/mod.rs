@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::identity::ScopeRoot;
-use crate::model::{BootNs, EndId, Hook, HookState, Loss, Totals};
+use crate::model::{BootNs, EndId, Hook, HookState, Loss, Role, Totals};
 use crate::source::ebpf::EbpfError;
 use crate::source::sockdiag::SockDiagError;
 use crate::track::Observation;
@@ -94,6 +94,13 @@ impl Source {
     pub(super) fn drain(&mut self, each: impl FnMut(Observation<'_>)) {
         if let Source::Kernel(s) = self {
             s.drain(each);
+        }
+    }
+
+    /// Roles of adopted ends that are known now.
+    pub(super) fn tell_roles(&mut self, roles: impl Iterator<Item = (EndId, Role)>) {
+        if let Source::Kernel(s) = self {
+            s.tell_roles(roles);
         }
     }
 

@@ -63,6 +63,13 @@ pub(super) const EGRESS: Datum = Datum {
     essential: false,
 };
 
+pub(super) const SOCKETS: Datum = Datum {
+    name: "DNS and QUIC, with who asked",
+    hook: "cgroup/sock_create",
+    without: "no DNS facts, no names of far addresses, no QUIC",
+    essential: false,
+};
+
 impl Datum {
     /// The hook's row, from what became of it.
     pub(super) fn row(&self, state: Result<(), String>) -> Hook {

@@ -31,6 +31,8 @@ pub(super) struct Loaded {
     pub payload_ring: RingBuf<MapData>,
     /// What user space says of sockets, by cookie.
     pub modes: HashMap<MapData, u64, u32>,
+    /// In which direction the clients of adopted sockets speak, by cookie.
+    pub roles: HashMap<MapData, u64, u32>,
     pub walk: Option<Iterator>,
     pub files: Option<Iterator>,
     pub hooks: Vec<Hook>,
@@ -85,6 +87,7 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         sample_ring: take(&mut ebpf, "sample_ring")?,
         payload_ring: take(&mut ebpf, "payload_ring")?,
         modes: take(&mut ebpf, "modes")?,
+        roles: take(&mut ebpf, "roles")?,
         walk: walk.ok(),
         files: files.ok(),
         hooks,
@@ -92,12 +95,13 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
     })
 }
 
-const CGROUP_PROGRAMS: [(Datum, &str); 5] = [
+const CGROUP_PROGRAMS: [(Datum, &str); 6] = [
     (ladder::ATTEMPT4, "webb_connect4"),
     (ladder::ATTEMPT6, "webb_connect6"),
     (ladder::RELEASE, "webb_release"),
     (ladder::INGRESS, "webb_ingress"),
     (ladder::EGRESS, "webb_egress"),
+    (ladder::SOCKETS, "webb_sock_create"),
 ];
 
 /// Attaches all cgroup programs that were loaded to one more cgroup: a watched path that returned.

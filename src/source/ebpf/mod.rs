@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use crate::model::{Cause, EndCounts, Hook, HookState, Loss, LossKind, Totals};
+use crate::model::{Cause, EndCounts, Hook, HookState, Loss, LossKind, Role, Totals};
 use crate::track::Observation;
 
 pub use walker::{WalkDone, WalkKind, Walker};
@@ -182,6 +182,14 @@ impl EbpfSource {
     pub fn set_decode(&mut self, decode: bool) {
         self.config.decode = u32::from(decode);
         self.write_config();
+    }
+
+    /// Tells the role of adopted sockets, so that their turns can be measured.
+    pub fn tell_roles(&mut self, roles: impl Iterator<Item = (u64, Role)>) {
+        for (cookie, role) in roles {
+            // A client asks in what it sends (0), a server is asked in what it receives (1).
+            let _ = self.loaded.roles.insert(cookie, u32::from(role == Role::Server), 0);
+        }
     }
 
     /// Has no more captured of these sockets: what they say cannot be decoded.

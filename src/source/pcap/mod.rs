@@ -37,7 +37,7 @@ use std::path::Path;
 pub use counts::{CaptureError, Counts, Skipped};
 
 use crate::model::{BootNs, Endpoint};
-use crate::track::{Datagram, Fact, Piece, Progress};
+use crate::track::Observation;
 use conn::Out;
 use counts::Skip;
 use file::File;
@@ -46,19 +46,6 @@ use ip::Body;
 
 /// TCP connections that are remembered, those that are over included, unless told otherwise.
 const CONNECTIONS: usize = 131_072;
-
-/// What a packet means.
-#[derive(Clone, Debug)]
-pub enum Found<'a> {
-    /// Something happened to a connection.
-    Fact(Fact),
-    /// Payload passed.
-    Piece(Piece<'a>),
-    /// Payload passed that the capture has lost: it was acknowledged and will not come any more.
-    Progress(Progress),
-    /// A UDP datagram passed.
-    Datagram(Datagram<'a>),
-}
 
 /// A capture that is being read.
 #[derive(Debug)]
@@ -122,7 +109,7 @@ impl<R: Read> Capture<R> {
     ///
     /// # Errors
     /// When reading fails.
-    pub fn next(&mut self, each: &mut impl FnMut(Found<'_>)) -> Result<bool, CaptureError> {
+    pub fn next(&mut self, each: &mut impl FnMut(Observation<'_>)) -> Result<bool, CaptureError> {
         let Some(packet) = self.file.next(&mut self.counts)? else {
             if !std::mem::replace(&mut self.finished, true) {
                 self.flows.tcp.finish(self.flows.now, each);

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Found;
+use super::Observation;
 use super::conn::Out;
 use super::counts::Counts;
 use super::segment;
@@ -62,12 +62,13 @@ impl Udp {
         conversation.last = conversation.last.max(at);
         let sent = src == conversation.local;
         let (local, peer) = if sent { (src, dst) } else { (dst, src) };
-        out(Found::Datagram(Datagram {
+        out(Observation::Datagram(Datagram {
             id: EndId { netns_cookie: 0, cookie: conversation.cookie, generation: 1 },
             at: conversation.last,
             sent,
             local,
             peer,
+            owner: crate::track::OwnerFact::default(),
             len: datagram.len,
             data: datagram.data,
         }));

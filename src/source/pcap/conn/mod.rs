@@ -2,7 +2,7 @@
 
 mod opening;
 
-use super::Found;
+use super::Observation;
 use super::counts::Skip;
 use super::segment::Segment;
 use super::slab::Key;
@@ -15,7 +15,7 @@ use crate::track::{EndFact, Ending, Fact, Moment, OwnerFact, Piece, Progress, Sa
 const QUIET_NS: u64 = 120_000_000_000;
 
 /// Where what is found goes.
-pub(super) type Out<'o> = &'o mut dyn FnMut(Found<'_>);
+pub(super) type Out<'o> = &'o mut dyn FnMut(Observation<'_>);
 
 /// How far a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,7 +265,7 @@ impl Conn {
         if again && from_local {
             self.retransmits = self.retransmits.saturating_add(self.segments(segment));
         }
-        out(Found::Piece(piece));
+        out(Observation::Piece(piece));
     }
 
     /// How many segments on the wire this one is, where the capture saw it before the network card cut
@@ -281,7 +281,7 @@ impl Conn {
     fn lost(&mut self, now: BootNs, at_once: bool, out: Out<'_>) {
         let (sent, received) = (self.up.take_missing(now, at_once), self.down.take_missing(now, at_once));
         if sent.is_some() || received.is_some() {
-            out(Found::Progress(Progress { id: self.id(), sent, received }));
+            out(Observation::Progress(Progress { id: self.id(), sent, received }));
         }
     }
 
@@ -291,7 +291,7 @@ impl Conn {
             return;
         }
         self.lost(self.last, true, out);
-        out(Found::Fact(Fact::Sample(SampleFact { id: self.id(), at: self.last, seen: self.seen() })));
+        out(Observation::Fact(Fact::Sample(SampleFact { id: self.id(), at: self.last, seen: self.seen() })));
     }
 
     fn close(&mut self, ending: Ending, at: BootNs, out: Out<'_>) {
@@ -338,7 +338,7 @@ impl Conn {
             }
             _ => None,
         };
-        out(Found::Fact(Fact::End(EndFact {
+        out(Observation::Fact(Fact::End(EndFact {
             id: self.id(),
             at,
             moment,

@@ -1,6 +1,6 @@
 //! How a connection is established, refused and reset.
 
-use super::super::Found;
+use super::super::Observation;
 use super::super::counts::Skip;
 use super::super::icmp;
 use super::super::segment::Segment;
@@ -89,7 +89,7 @@ impl Conn {
             self.up.payload(0, early.len, early.at, None);
             self.down.heard = Some(early.at);
             self.moved = true;
-            out(Found::Piece(Piece {
+            out(Observation::Piece(Piece {
                 id: self.id(),
                 at: early.at,
                 sent: true,

@@ -22,15 +22,15 @@ enum Told {
     Datagram(u64, bool, u32, Vec<u8>),
 }
 
-fn own(found: Found<'_>) -> Told {
+fn own(found: Observation<'_>) -> Told {
     match found {
-        Found::Fact(f) => Told::Fact(f),
-        Found::Piece(p) => {
+        Observation::Fact(f) => Told::Fact(f),
+        Observation::Piece(p) => {
             assert!(p.data.len() <= p.len as usize && !p.in_order);
             Told::Piece(p.id, p.sent, p.seq, p.len, p.data.to_vec(), p.turned.map(|t| t.0), p.at.0)
         }
-        Found::Progress(p) => Told::Progress(p.sent.map(|s| s.0), p.received.map(|r| r.0)),
-        Found::Datagram(d) => {
+        Observation::Progress(p) => Told::Progress(p.sent.map(|s| s.0), p.received.map(|r| r.0)),
+        Observation::Datagram(d) => {
             assert!(d.data.len() <= d.len as usize);
             Told::Datagram(d.id.cookie, d.sent, d.len, d.data.to_vec())
         }

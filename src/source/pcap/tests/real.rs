@@ -76,7 +76,7 @@ fn the_table_counts_a_capture_as_it_counts_the_kernel() {
     let mut capture = Capture::open(&capture("http1-lo.pcapng")).unwrap();
     while capture
         .next(&mut |found| {
-            if let Found::Fact(fact) = found {
+            if let Observation::Fact(fact) = found {
                 track.apply(fact);
             }
         })
