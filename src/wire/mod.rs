@@ -6,6 +6,8 @@
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
 pub mod decoder;
+pub mod postgres;
+pub mod sql;
 #[cfg(test)]
 pub mod testing;
 

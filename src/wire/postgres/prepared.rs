@@ -1,0 +1,138 @@
+//! Prepared statements and portals by their names.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::super::sql::normalise::Statement;
+use crate::model::Known;
+
+/// Most prepared statements, and most portals, whose names are kept; the oldest goes first.
+pub const STATEMENTS: usize = 512;
+/// Longest name that is kept; servers cut names at 63 bytes.
+const NAME: usize = 64;
+
+/// What is executed.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A statement that was sent with the request.
+    Whole(Box<Statement>),
+    /// A statement that was prepared.
+    Shared(Arc<Statement>),
+    /// It cannot be told.
+    Unknown(&'static str),
+}
+
+impl Source {
+    /// Method and target of an exchange. `verb`: what the answer said of an unknown statement.
+    pub fn told(self, verb: Cow<'static, str>, prepare: bool) -> (Cow<'static, str>, Known<Box<str>>) {
+        let (method, text) = match self {
+            Source::Whole(s) => (s.verb, s.text),
+            Source::Shared(s) => (s.verb.clone(), s.text.clone()),
+            Source::Unknown(why) => {
+                let method = match (prepare, verb.is_empty()) {
+                    (true, _) => "PREPARE".into(),
+                    (false, true) => "EXECUTE".into(),
+                    (false, false) => verb,
+                };
+                return (method, Known::Unknown(why));
+            }
+        };
+        let target = if text.is_empty() { Known::Absent } else { Known::Known(text) };
+        (if prepare { "PREPARE".into() } else { method }, target)
+    }
+}
+
+/// Names and what they stand for; bounded.
+#[derive(Debug)]
+struct Names<T> {
+    unnamed: Option<T>,
+    named: HashMap<Box<[u8]>, T>,
+    order: VecDeque<Box<[u8]>>,
+    forgot: bool,
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self { unnamed: None, named: HashMap::new(), order: VecDeque::new(), forgot: false }
+    }
+}
+
+impl<T: Clone> Names<T> {
+    fn put(&mut self, name: &[u8], value: T) {
+        if name.is_empty() {
+            self.unnamed = Some(value);
+            return;
+        }
+        if let Some(there) = self.named.get_mut(name) {
+            *there = value;
+            return;
+        }
+        if name.len() > NAME {
+            self.forgot = true;
+            return;
+        }
+        // The order may hold names that were closed: they go with the oldest.
+        while self.order.len() >= STATEMENTS {
+            if let Some(old) = self.order.pop_front() {
+                self.forgot |= self.named.remove(&old).is_some();
+            }
+        }
+        self.order.push_back(name.into());
+        self.named.insert(name.into(), value);
+    }
+
+    fn get(&self, name: &[u8]) -> Option<&T> {
+        if name.is_empty() { self.unnamed.as_ref() } else { self.named.get(name) }
+    }
+
+    fn remove(&mut self, name: &[u8]) {
+        if name.is_empty() {
+            self.unnamed = None;
+        } else {
+            self.named.remove(name);
+        }
+    }
+}
+
+/// Statements and portals of a connection.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    statements: Names<Arc<Statement>>,
+    portals: Names<Source>,
+    whole: bool,
+}
+
+impl Prepared {
+    /// The connection is seen from its start.
+    pub fn from_start(&mut self) {
+        self.whole = true;
+    }
+
+    /// A Parse.
+    pub fn parse(&mut self, name: &[u8], statement: Arc<Statement>) {
+        self.statements.put(name, statement);
+    }
+
+    /// A Bind: what its portal will execute.
+    pub fn bind(&mut self, portal: &[u8], name: &[u8]) -> Source {
+        let source = match self.statements.get(name) {
+            Some(s) => Source::Shared(Arc::clone(s)),
+            None if self.statements.forgot => Source::Unknown("too many statements are prepared"),
+            None if self.whole => Source::Unknown("its preparation was not captured"),
+            None => Source::Unknown("prepared before webb watched"),
+        };
+        self.portals.put(portal, source.clone());
+        source
+    }
+
+    /// What an Execute of this portal executes.
+    pub fn portal(&self, name: &[u8]) -> Source {
+        self.portals.get(name).cloned().unwrap_or(Source::Unknown("prepared before webb watched"))
+    }
+
+    /// A Close of a statement.
+    pub fn close(&mut self, name: &[u8]) {
+        self.statements.remove(name);
+    }
+}
