@@ -6,6 +6,7 @@
 //! without keys or values. Nothing of a payload leaves this room otherwise.
 
 pub mod decoder;
+pub mod mysql;
 pub mod postgres;
 pub mod sql;
 #[cfg(test)]

@@ -1,47 +1,14 @@
 //! Prepared statements and portals by their names.
 
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::sql::normalise::Statement;
-use crate::model::Known;
+use super::super::sql::{Source, Statement};
 
 /// Most prepared statements, and most portals, whose names are kept; the oldest goes first.
 pub const STATEMENTS: usize = 512;
 /// Longest name that is kept; servers cut names at 63 bytes.
 const NAME: usize = 64;
-
-/// What is executed.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A statement that was sent with the request.
-    Whole(Box<Statement>),
-    /// A statement that was prepared.
-    Shared(Arc<Statement>),
-    /// It cannot be told.
-    Unknown(&'static str),
-}
-
-impl Source {
-    /// Method and target of an exchange. `verb`: what the answer said of an unknown statement.
-    pub fn told(self, verb: Cow<'static, str>, prepare: bool) -> (Cow<'static, str>, Known<Box<str>>) {
-        let (method, text) = match self {
-            Source::Whole(s) => (s.verb, s.text),
-            Source::Shared(s) => (s.verb.clone(), s.text.clone()),
-            Source::Unknown(why) => {
-                let method = match (prepare, verb.is_empty()) {
-                    (true, _) => "PREPARE".into(),
-                    (false, true) => "EXECUTE".into(),
-                    (false, false) => verb,
-                };
-                return (method, Known::Unknown(why));
-            }
-        };
-        let target = if text.is_empty() { Known::Absent } else { Known::Known(text) };
-        (if prepare { "PREPARE".into() } else { method }, target)
-    }
-}
 
 /// Names and what they stand for; bounded.
 #[derive(Debug)]

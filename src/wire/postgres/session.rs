@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::super::sql::frames::Frame;
 use super::super::sql::normalise::{Dialect, Statement, normalise, verb};
+use super::super::sql::Source;
 use super::super::{Span, Told};
 use super::message;
-use super::prepared::{Prepared, Source};
+use super::prepared::Prepared;
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 
 /// Most exchanges that may wait for an answer; what is asked beyond is counted as undecoded.

@@ -3,9 +3,13 @@
 
 pub mod frames;
 pub mod normalise;
+mod source;
 mod tokens;
 
+#[cfg(test)]
+pub(super) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use normalise::{Dialect, Statement, normalise};
+pub use source::Source;

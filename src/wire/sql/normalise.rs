@@ -12,7 +12,10 @@ pub enum Dialect {
     Postgres,
     /// MySQL and MariaDB: `"…"` is taken for a string, `` `…` `` is an identifier, backslash escapes,
     /// `#` begins a comment.
-    Mysql,
+    Mysql {
+        /// The backslash escapes in strings: not with the SQL mode NO_BACKSLASH_ESCAPES.
+        escapes: bool,
+    },
 }
 
 /// A statement without literals.
@@ -29,7 +32,7 @@ pub struct Statement {
 /// Longest text of a statement, in bytes.
 pub const LIMIT: usize = 160;
 /// Longest verb that is not in the list of known ones.
-const VERB_LIMIT: usize = 16;
+const VERB_LIMIT: usize = 24;
 /// Parentheses within lists that are followed; deeper ones are shown as they are.
 const LISTS: usize = 8;
 

@@ -4,13 +4,15 @@ use super::normalise::LIMIT;
 use super::{Dialect, normalise};
 use proptest::prelude::*;
 
+const MYSQL: Dialect = Dialect::Mysql { escapes: true };
+
 fn pg(sql: &str) -> (String, String) {
     let s = normalise(sql.as_bytes(), Dialect::Postgres, false);
     (s.verb.into_owned(), s.text.into_string())
 }
 
 fn my(sql: &str) -> (String, String) {
-    let s = normalise(sql.as_bytes(), Dialect::Mysql, false);
+    let s = normalise(sql.as_bytes(), MYSQL, false);
     (s.verb.into_owned(), s.text.into_string())
 }
 
@@ -46,8 +48,11 @@ fn texts_that_can_be_read_in_two_ways_are_cut() {
     // ANSI_QUOTES may be on.
     assert_eq!(my(r#"SELECT "a\", secret, "b""#).1, "SELECT ?…");
     // The backslash may be the second half of a character.
-    let gbk = normalise(b"SELECT '\xbf\\', secret, 'b'", Dialect::Mysql, false);
+    let gbk = normalise(b"SELECT '\xbf\\', secret, 'b'", MYSQL, false);
     assert_eq!(&*gbk.text, "SELECT ?…");
+    // NO_BACKSLASH_ESCAPES.
+    let plain = normalise(br"SELECT 'a\', secret, 'b'", Dialect::Mysql { escapes: false }, false);
+    assert_eq!(&*plain.text, "SELECT ?…");
     assert_eq!(my("/*!40101 SET NAMES utf8 */").1, "SET…");
     assert_eq!(my("/*!40101 SET NAMES utf8 */").0, "SET");
 }
@@ -135,7 +140,7 @@ fn literal(dialect: Dialect) -> BoxedStrategy<String> {
             Just(r"'zq\'".to_string()),
         ]
         .boxed(),
-        Dialect::Mysql => prop_oneof![
+        Dialect::Mysql { .. } => prop_oneof![
             common,
             escaped.prop_map(|s| format!("'{s}'")),
             inner.clone().prop_map(|s| format!("\"{s}\"")),
@@ -179,7 +184,7 @@ proptest! {
 
     #[test]
     fn no_literal_is_ever_told_wherever_the_text_is_cut(
-        (dialect, sql) in prop_oneof![Just(Dialect::Postgres), Just(Dialect::Mysql)]
+        (dialect, sql) in prop_oneof![Just(Dialect::Postgres), Just(MYSQL)]
             .prop_flat_map(|d| statement(d).prop_map(move |s| (d, s))),
     ) {
         for end in 0..=sql.len() {
@@ -191,7 +196,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(sql in proptest::collection::vec(any::<u8>(), 0..400), mysql in any::<bool>()) {
-        let dialect = if mysql { Dialect::Mysql } else { Dialect::Postgres };
+        let dialect = if mysql { MYSQL } else { Dialect::Postgres };
         let s = normalise(&sql, dialect, false);
         prop_assert!(s.text.len() <= LIMIT * 3 + 4);
         prop_assert!(!s.text.contains(|c: char| c.is_control() && c.is_ascii()));

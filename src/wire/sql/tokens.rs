@@ -78,7 +78,8 @@ impl<'a> Lexer<'a> {
 
     /// The next token; `None` at the end or where nothing more can be read.
     pub(super) fn next(&mut self) -> Option<Token<'a>> {
-        let mysql = self.dialect == Dialect::Mysql;
+        let mysql = self.dialect != Dialect::Postgres;
+        let escapes = self.dialect == Dialect::Mysql { escapes: true };
         let from = self.at;
         let b = self.peek(0)?;
         match b {
@@ -92,8 +93,8 @@ impl<'a> Lexer<'a> {
                 self.at += 1;
                 self.number()
             }
-            b'\'' => self.string(b'\'', mysql),
-            b'"' if mysql => self.string(b'"', true),
+            b'\'' => self.string(b'\'', escapes),
+            b'"' if mysql => self.string(b'"', escapes),
             b'"' => self.quoted(from, b'"'),
             b'`' if mysql => self.quoted(from, b'`'),
             b'-' if self.peek(1) == Some(b'-') && self.dashes() => self.line_comment(),
@@ -131,7 +132,7 @@ impl<'a> Lexer<'a> {
         match (self.peek(0), word) {
             (Some(b'\''), [b'e' | b'E']) if self.dialect == Dialect::Postgres => self.string(b'\'', true),
             (Some(b'\''), [b'b' | b'B' | b'x' | b'X' | b'n' | b'N']) | (Some(b'\''), [b'_', ..]) => {
-                self.string(b'\'', self.dialect == Dialect::Mysql)
+                self.string(b'\'', self.dialect == Dialect::Mysql { escapes: true })
             }
             (Some(b'&'), [b'u' | b'U']) if self.dialect == Dialect::Postgres => match self.peek(1) {
                 Some(b'\'') => {
@@ -234,7 +235,7 @@ impl<'a> Lexer<'a> {
     /// of that only the first word can be told.
     fn comment(&mut self) -> Option<Token<'a>> {
         self.at += 2;
-        if self.dialect == Dialect::Mysql {
+        if self.dialect != Dialect::Postgres {
             let mark = usize::from(self.peek(0) == Some(b'M'));
             if self.peek(mark) == Some(b'!') {
                 self.at += mark + 1;
