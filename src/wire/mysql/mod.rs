@@ -42,6 +42,13 @@ impl Mysql {
         Self::default()
     }
 
+    fn lost(&self, side: Speaker) -> bool {
+        match side {
+            Speaker::Client => self.client.lost(),
+            Speaker::Server => self.server.lost(),
+        }
+    }
+
     fn strike(&mut self) {
         self.strikes = if std::mem::take(&mut self.session.understood) { 1 } else { self.strikes + 1 };
         if self.strikes >= STRIKES && self.session.over.is_none() {
@@ -53,16 +60,19 @@ impl Mysql {
 impl Decoder for Mysql {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         let mut input = Input { at, offset, data };
+        let was_lost = self.lost(from);
         match from {
             Speaker::Client => {
                 if self.client.skipping() {
                     self.session.request_goes_on(at);
                 }
-                while let Some(frame) = self.client.next(&mut input, packet::request) {
+                loop {
+                    let begins = self.session.command_begins();
+                    let read = |bytes: &[u8]| packet::request(bytes, begins);
+                    let Some(frame) = self.client.next(&mut input, read) else { break };
                     let fits = self.session.client(&frame, at);
                     if !fits {
                         self.client.lose();
-                        self.strike();
                     } else if self.client.skipping() && !input.data.is_empty() {
                         self.session.request_goes_on(at);
                     }
@@ -78,10 +88,12 @@ impl Decoder for Mysql {
                     let Some(frame) = self.server.next(&mut input, read) else { break };
                     if !self.session.server(&frame, at, out) {
                         self.server.lose();
-                        self.strike();
                     }
                 }
             }
+        }
+        if self.lost(from) && !was_lost {
+            self.strike();
         }
     }
 

@@ -20,9 +20,12 @@ fn packet(bytes: &[u8], text: usize) -> Read {
     Ok(Some((Head { kind: seq, len, want }, 4)))
 }
 
-/// Head of a request.
-pub fn request(bytes: &[u8]) -> Read {
-    packet(bytes, TEXT)
+/// Head of a client's packet; `begins`: it can only be a command, whose number is 0.
+pub fn request(bytes: &[u8], begins: bool) -> Read {
+    packet(bytes, TEXT).and_then(|found| match found {
+        Some((head, _)) if begins && head.kind != 0 => Err(()),
+        found => Ok(found),
+    })
 }
 
 /// Head of an answer's packet.
@@ -30,9 +33,12 @@ pub fn answer(bytes: &[u8]) -> Read {
     packet(bytes, ANSWER)
 }
 
-/// Head of the first packet of a server.
+/// Head of the first packet of a server: it greets, or answers a command from before.
 pub fn greeting(bytes: &[u8]) -> Read {
-    packet(bytes, GREETING)
+    packet(bytes, GREETING).and_then(|found| match found {
+        Some((head, _)) if head.kind > 1 => Err(()),
+        found => Ok(found),
+    })
 }
 
 /// Capability: compressed packets after authentication.

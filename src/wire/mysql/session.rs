@@ -17,6 +17,12 @@ pub const STATEMENTS: usize = 512;
 /// Packets with unexpected sequence numbers between two answers before their place is doubted.
 const STRAYS: u8 = 8;
 
+/// Longest ERR packet: its message has up to 512 bytes. More missing bytes than that, where rows are
+/// expected, are rows.
+const ERROR: u64 = 600;
+/// Length of most definitions of a column, generously.
+const DEFINITION: u64 = 128;
+
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Phase {
@@ -52,12 +58,13 @@ struct Pending {
     source: Source,
     request: Span,
     key: u64,
-    /// Sequence number of its last packet.
-    sequence: u8,
+    /// Sequence number of its last packet, if that was captured.
+    sequence: Option<u8>,
     state: State,
     response: Option<Span>,
     error: Option<(u16, Option<[u8; 5]>)>,
     failed: bool,
+    /// Rows or OK were seen.
     went_well: bool,
 }
 
@@ -113,6 +120,11 @@ impl Session {
                 let span = p.response.get_or_insert(Span { first: at, last: at, bytes: 0 });
                 span.last = at;
                 span.bytes = span.bytes.saturating_add(bytes);
+                p.went_well |= match p.state {
+                    State::Definitions(left) => bytes >= ERROR + DEFINITION.saturating_mul(left),
+                    State::Rows { .. } => bytes >= ERROR,
+                    _ => false,
+                };
             }
             self.answered_while_lost |= bytes > 0;
         }
@@ -124,14 +136,13 @@ impl Session {
         match self.phase {
             Phase::Greeting if frame.kind == 0 => self.phase = Phase::Command,
             Phase::Hello => return self.hello(frame, at),
-            Phase::Greeting | Phase::Authentication => return true,
+            Phase::Greeting => return false,
+            Phase::Authentication => return true,
             Phase::Command => {}
         }
         if frame.kind != 0 || continued {
             // More of a request, a file, or authentication as another user.
-            let data = self.queue.front().is_some_and(|p| {
-                p.state == State::File || (p.command == command::CHANGE_USER && p.response.is_some())
-            });
+            let data = self.data_follows();
             let p = if data { self.queue.front_mut() } else { self.queue.back_mut().filter(|_| continued) };
             let Some(p) = p else { return false };
             p.request.bytes = p.request.bytes.saturating_add(frame.size);
@@ -139,7 +150,7 @@ impl Session {
                 self.expected = None;
             } else {
                 p.request.last = at;
-                p.sequence = frame.kind;
+                p.sequence = Some(frame.kind);
             }
             return true;
         }
@@ -147,6 +158,19 @@ impl Session {
         let Some(name) = packet::name(*command) else { return false };
         self.command(*command, name, rest, frame, at);
         true
+    }
+
+    /// The client answers the server before a command is over: with a file, or to authenticate.
+    fn data_follows(&self) -> bool {
+        self.queue.front().is_some_and(|p| {
+            p.state == State::File || (p.command == command::CHANGE_USER && p.response.is_some())
+        })
+    }
+
+    /// The client's next packet is a command, or nothing that fits.
+    pub fn command_begins(&self) -> bool {
+        let phase = matches!(self.phase, Phase::Greeting | Phase::Command);
+        phase && !self.client_full && !self.data_follows()
     }
 
     fn command(&mut self, command: u8, name: &'static str, rest: &[u8], frame: &Frame<'_>, at: BootNs) {
@@ -207,7 +231,7 @@ impl Session {
             source,
             request: Span { first: frame.first, last: at, bytes: frame.size },
             key: frame.offset,
-            sequence: frame.kind,
+            sequence: Some(frame.kind),
             state: if rows { State::Rows { ended: true } } else { State::First },
             response: None,
             error: None,
@@ -238,6 +262,7 @@ impl Session {
         if file || std::mem::take(&mut self.client_full) {
             if let Some(p) = self.queue.back_mut() {
                 p.request.bytes = p.request.bytes.saturating_add(len);
+                p.sequence = None;
             }
             self.expected = None;
         } else if self.phase == Phase::Command {
@@ -301,7 +326,7 @@ impl Session {
                 self.refused(frame, at, out);
                 return true;
             }
-            (Phase::Greeting, _) if frame.kind == 0 => return false,
+            (Phase::Greeting, _) if frame.kind != 1 => return false,
             (Phase::Greeting, _) => self.phase = Phase::Command,
             (Phase::Authentication, Some(0)) => {
                 self.understood = true;
@@ -324,7 +349,7 @@ impl Session {
             return true;
         };
         let fresh = p.response.is_none();
-        let expected = if fresh { Some(p.sequence.wrapping_add(1)) } else { self.expected };
+        let expected = if fresh { p.sequence.map(|s| s.wrapping_add(1)) } else { self.expected };
         if expected.is_some_and(|e| e != frame.kind) {
             // A late end of the answer before, of which it could not be known that it comes.
             self.strays = self.strays.saturating_add(1);
@@ -387,7 +412,7 @@ impl Session {
             source: Source::Whole(Box::new(Statement { verb: "CONNECT".into(), text: "".into() })),
             request,
             key,
-            sequence: 0,
+            sequence: None,
             state: State::First,
             response: Some(Span { first: frame.first, last: at, bytes: frame.size }),
             error: packet::error(frame.body),
@@ -426,7 +451,7 @@ impl Pending {
         }
         match self.state {
             State::File | State::First => self.first(first, body, len),
-            State::Definitions(left) if definition(body) => {
+            State::Definitions(left) if definition(body, frame.cut) => {
                 self.state = match left.saturating_sub(1) {
                     0 => State::Rows { ended: false },
                     left => State::Definitions(left),
@@ -492,7 +517,6 @@ impl Pending {
                 (false, None)
             }
             (command::QUERY | command::EXECUTE | command::BULK_EXECUTE | 0x0a, _) => {
-                self.went_well = true;
                 match packet::integer(body) {
                     Some((columns, _)) if columns > 0 => self.state = State::Definitions(columns),
                     _ => self.state = State::Rows { ended: true },
@@ -511,6 +535,7 @@ impl Pending {
         let State::Rows { ended } = self.state else { return (false, None) };
         if first != 0xfe || len >= packet::FULL || len == 6 || len < 5 {
             // After a row there is no EOF but the last.
+            self.went_well = true;
             self.state = State::Rows { ended: true };
             return (false, None);
         }
@@ -527,8 +552,8 @@ impl Pending {
 }
 
 /// A column's definition: its first field is the catalog, `def`.
-fn definition(body: &[u8]) -> bool {
-    body.is_empty() || body.starts_with(b"\x03def")
+fn definition(body: &[u8], cut: bool) -> bool {
+    body.starts_with(b"\x03def") || (cut && b"\x03def".starts_with(body))
 }
 
 fn push(p: Pending, missing: Option<&'static str>, out: &mut Vec<Told>) {

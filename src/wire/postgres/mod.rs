@@ -42,6 +42,13 @@ impl Postgres {
         Self::default()
     }
 
+    fn lost(&self, side: Speaker) -> bool {
+        match side {
+            Speaker::Client => self.client.lost(),
+            Speaker::Server => self.server.lost(),
+        }
+    }
+
     fn strike(&mut self) {
         self.strikes = if std::mem::take(&mut self.session.understood) { 1 } else { self.strikes + 1 };
         if self.strikes >= STRIKES && self.session.over.is_none() {
@@ -53,23 +60,21 @@ impl Postgres {
 impl Decoder for Postgres {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         let mut input = Input { at, offset, data };
-        let was_lost = match from {
+        let was_lost = self.lost(from);
+        match from {
             Speaker::Client => {
                 if self.client.skipping() {
                     self.session.request_goes_on(at);
                 }
-                let lost = self.client.lost();
                 while let Some(frame) = self.client.next(&mut input, message::client) {
                     self.session.client(&frame, at, out);
                     if self.client.skipping() && !input.data.is_empty() {
                         self.session.request_goes_on(at);
                     }
                 }
-                lost
             }
             Speaker::Server => {
-                let lost = self.server.lost();
-                if lost {
+                if was_lost {
                     self.session.response_goes_on(at, data.len() as u64);
                 }
                 loop {
@@ -78,14 +83,9 @@ impl Decoder for Postgres {
                     let Some(frame) = self.server.next(&mut input, read) else { break };
                     self.session.server(&frame, at, out);
                 }
-                lost
             }
-        };
-        let lost = match from {
-            Speaker::Client => self.client.lost(),
-            Speaker::Server => self.server.lost(),
-        };
-        if lost && !was_lost {
+        }
+        if self.lost(from) && !was_lost {
             self.strike();
         }
     }

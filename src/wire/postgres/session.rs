@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::super::sql::Source;
 use super::super::sql::frames::Frame;
 use super::super::sql::normalise::{Dialect, Statement, normalise, verb};
-use super::super::sql::Source;
 use super::super::{Span, Told};
 use super::message;
 use super::prepared::Prepared;
@@ -14,6 +14,10 @@ use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 
 /// Most exchanges that may wait for an answer; what is asked beyond is counted as undecoded.
 pub const PENDING: usize = 1024;
+
+/// So many missing bytes after a description of rows are rows: an error there, such as a time limit
+/// that passed, is shorter.
+const ROWS: u64 = 2048;
 
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -59,8 +63,10 @@ struct Pending {
     response: Option<Span>,
     error: Option<[u8; 5]>,
     failed: bool,
-    /// Rows, their description, or a completion was seen.
+    /// Rows, copied data, or a completion was seen.
     went_well: bool,
+    /// The description of rows was seen.
+    described: bool,
     stream: bool,
     /// The Execute itself was not captured.
     presumed: bool,
@@ -78,6 +84,7 @@ impl Pending {
             error: None,
             failed: false,
             went_well: false,
+            described: false,
             stream: false,
             presumed: false,
             verb: Cow::Borrowed(""),
@@ -143,6 +150,7 @@ impl Session {
                 let span = p.response.get_or_insert(Span { first: at, last: at, bytes: 0 });
                 span.last = at;
                 span.bytes = span.bytes.saturating_add(bytes);
+                p.went_well |= p.described && bytes >= ROWS;
             }
             self.answered_while_lost |= bytes > 0;
         }
@@ -393,7 +401,7 @@ impl Session {
                 false
             }
             b'T' => {
-                p.went_well |= matches!(p.unit, Unit::Query);
+                p.described = true;
                 p.unit == Unit::Prepare(Some(Until::Described))
             }
             b'n' => p.unit == Unit::Prepare(Some(Until::Described)),
@@ -492,7 +500,8 @@ impl Session {
             b'E' => {
                 if let Some((request, key)) = self.connect.take() {
                     self.understood = true;
-                    let source = Source::Whole(Box::new(Statement { verb: "CONNECT".into(), text: "".into() }));
+                    let source =
+                        Source::Whole(Box::new(Statement { verb: "CONNECT".into(), text: "".into() }));
                     let mut p = Pending::new(Unit::Call, source, request, key);
                     p.response = Some(Span { first: frame.first, last: at, bytes: frame.size });
                     p.failed = true;

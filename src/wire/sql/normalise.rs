@@ -37,12 +37,66 @@ const VERB_LIMIT: usize = 24;
 const LISTS: usize = 8;
 
 const VERBS: [&str; 60] = [
-    "SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "ROLLBACK", "SET", "SHOW", "WITH", "END",
-    "EXECUTE", "PREPARE", "DEALLOCATE", "START", "SAVEPOINT", "RELEASE", "COPY", "CREATE", "DROP", "ALTER",
-    "TRUNCATE", "REPLACE", "MERGE", "CALL", "DO", "EXPLAIN", "ANALYZE", "VACUUM", "USE", "DESCRIBE", "DESC",
-    "GRANT", "REVOKE", "LOCK", "UNLOCK", "DECLARE", "FETCH", "MOVE", "CLOSE", "LISTEN", "NOTIFY", "UNLISTEN",
-    "VALUES", "TABLE", "REINDEX", "REFRESH", "COMMENT", "DISCARD", "RESET", "ABORT", "CLUSTER", "CHECKPOINT",
-    "LOAD", "KILL", "FLUSH", "HANDLER", "OPTIMIZE", "XA", "REINDEX",
+    "SELECT",
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "BEGIN",
+    "COMMIT",
+    "ROLLBACK",
+    "SET",
+    "SHOW",
+    "WITH",
+    "END",
+    "EXECUTE",
+    "PREPARE",
+    "DEALLOCATE",
+    "START",
+    "SAVEPOINT",
+    "RELEASE",
+    "COPY",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "TRUNCATE",
+    "REPLACE",
+    "MERGE",
+    "CALL",
+    "DO",
+    "EXPLAIN",
+    "ANALYZE",
+    "VACUUM",
+    "USE",
+    "DESCRIBE",
+    "DESC",
+    "GRANT",
+    "REVOKE",
+    "LOCK",
+    "UNLOCK",
+    "DECLARE",
+    "FETCH",
+    "MOVE",
+    "CLOSE",
+    "LISTEN",
+    "NOTIFY",
+    "UNLISTEN",
+    "VALUES",
+    "TABLE",
+    "REINDEX",
+    "REFRESH",
+    "COMMENT",
+    "DISCARD",
+    "RESET",
+    "ABORT",
+    "CLUSTER",
+    "CHECKPOINT",
+    "LOAD",
+    "KILL",
+    "FLUSH",
+    "HANDLER",
+    "OPTIMIZE",
+    "XA",
+    "REINDEX",
 ];
 /// What can follow the named queries of a WITH.
 const MAIN: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "VALUES", "TABLE"];
@@ -350,6 +404,9 @@ impl Writer {
     }
 
     fn finish(mut self) -> Statement {
+        if self.cut {
+            self.element();
+        }
         // The semicolon at the very end is no part of the statement.
         if self.cut && self.semicolon {
             self.put(b";");

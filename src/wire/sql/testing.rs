@@ -86,7 +86,7 @@ pub fn play(decoder: &mut impl Decoder, steps: &[Step]) -> Vec<Told> {
             Step::Bytes(from, data) => {
                 let offset = &mut offsets[usize::from(*from == Speaker::Server)];
                 decoder.bytes(*from, at, *offset, data, &mut out);
-                *offset += data.len() as u64;
+                *offset = offset.wrapping_add(data.len() as u64);
             }
             Step::Gap(from, len) => {
                 let offset = &mut offsets[usize::from(*from == Speaker::Server)];

@@ -27,7 +27,11 @@ fn literals_become_question_marks() {
     both("SELECT 'it''s', 1.5e-3, 0xDEADbeef, .5, x'1F', N'n'", "SELECT", "SELECT ?, ?, ?, ?, ?, ?");
     both("SELECT a1, t2.c3, TRUE, NULL FROM t2", "SELECT", "SELECT a1, t2.c3, TRUE, NULL FROM t2");
     both("UPDATE t SET a = a + -12, b = -3, c = d-4", "UPDATE", "UPDATE t SET a = a + ?, b = ?, c = d-?");
-    both("SELECT a FROM t WHERE b = :name AND c::int = 1", "SELECT", "SELECT a FROM t WHERE b = ? AND c::int = ?");
+    both(
+        "SELECT a FROM t WHERE b = :name AND c::int = 1",
+        "SELECT",
+        "SELECT a FROM t WHERE b = ? AND c::int = ?",
+    );
 }
 
 #[test]
@@ -61,15 +65,27 @@ fn texts_that_can_be_read_in_two_ways_are_cut() {
 fn lists_and_rows_are_collapsed() {
     both("SELECT 1 FROM t WHERE a IN (1,2, 3)", "SELECT", "SELECT ? FROM t WHERE a IN (?+)");
     both("SELECT 1 FROM t WHERE a IN(1)", "SELECT", "SELECT ? FROM t WHERE a IN (?+)");
-    both("INSERT INTO t (a, b) VALUES (1,'x'), (2,'y'),(3,'z')", "INSERT", "INSERT INTO t (a, b) VALUES (?+)");
+    both(
+        "INSERT INTO t (a, b) VALUES (1,'x'), (2,'y'),(3,'z')",
+        "INSERT",
+        "INSERT INTO t (a, b) VALUES (?+)",
+    );
     both(
         "INSERT INTO t VALUES (1, now(), -2), (1, now(), 2) ON CONFLICT DO NOTHING",
         "INSERT",
         "INSERT INTO t VALUES (?+, now(), ?+) ON CONFLICT DO NOTHING",
     );
-    both("SELECT a FROM t WHERE (a, b) IN ((1, 2), (3, 4)) AND c", "SELECT", "SELECT a FROM t WHERE (a, b) IN ((?+)) AND c");
+    both(
+        "SELECT a FROM t WHERE (a, b) IN ((1, 2), (3, 4)) AND c",
+        "SELECT",
+        "SELECT a FROM t WHERE (a, b) IN ((?+)) AND c",
+    );
     both("SELECT f(1, 2)", "SELECT", "SELECT f(?, ?)");
-    both("SELECT a FROM t WHERE a IN (SELECT b FROM u)", "SELECT", "SELECT a FROM t WHERE a IN (SELECT b FROM u)");
+    both(
+        "SELECT a FROM t WHERE a IN (SELECT b FROM u)",
+        "SELECT",
+        "SELECT a FROM t WHERE a IN (SELECT b FROM u)",
+    );
     let many = format!("SELECT a FROM t WHERE a IN ({}) AND b", "12345, ".repeat(300) + "1");
     both(&many, "SELECT", "SELECT a FROM t WHERE a IN (?+) AND b");
 }
@@ -88,7 +104,11 @@ fn comments_and_white_space_go() {
 #[test]
 fn the_main_verb_of_with() {
     both("WITH x AS (SELECT 1) UPDATE t SET a = 1", "UPDATE", "WITH x AS (SELECT ?) UPDATE t SET a = ?");
-    both("with a as (select 1), b as (select 2) select 3", "SELECT", "with a as (select ?), b as (select ?) select ?");
+    both(
+        "with a as (select 1), b as (select 2) select 3",
+        "SELECT",
+        "with a as (select ?), b as (select ?) select ?",
+    );
     let long = format!("WITH x AS (SELECT {} FROM t) DELETE FROM u", "abc, ".repeat(100));
     assert_eq!(pg(&long).0, "DELETE");
     assert_eq!(pg("WITH x AS (SELECT").0, "WITH");
@@ -113,12 +133,28 @@ fn bounded() {
 /// else in the tests' statements does.
 fn literal(dialect: Dialect) -> BoxedStrategy<String> {
     let inner = prop_oneof![
-        Just("zqzq"), Just("zq''zq"), Just("zq zq"), Just("zq (zq"), Just("zq, zq"), Just("zq -- zq"),
-        Just("zq /* zq"), Just("zq */ zq"), Just("zq\nzq"), Just("zq)zq"), Just("zq;zq"), Just(""),
+        Just("zqzq"),
+        Just("zq''zq"),
+        Just("zq zq"),
+        Just("zq (zq"),
+        Just("zq, zq"),
+        Just("zq -- zq"),
+        Just("zq /* zq"),
+        Just("zq */ zq"),
+        Just("zq\nzq"),
+        Just("zq)zq"),
+        Just("zq;zq"),
+        Just(""),
     ];
     let escaped = prop_oneof![Just(r"zq\'zq"), Just(r"zq\\"), Just(r"\\\'zq"), Just(r"zq\nzq")];
     let number = prop_oneof![
-        Just("9"), Just("-9.9"), Just("9e9"), Just("9E-9"), Just("0x9fzq"), Just("9_9"), Just(".9"),
+        Just("9"),
+        Just("-9.9"),
+        Just("9e9"),
+        Just("9E-9"),
+        Just("0x9fzq"),
+        Just("9_9"),
+        Just(".9"),
     ];
     let quoted = inner.clone().prop_map(|s| format!("'{s}'"));
     let common = prop_oneof![
@@ -165,7 +201,9 @@ fn statement(dialect: Dialect) -> impl Strategy<Value = String> {
         let mut sql = String::new();
         for (piece, space) in pieces {
             // Words and literals that touch would be another word: `e'…'`, `tab9`.
-            let glue = sql.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '\'' || c == '"' || c == '$' || c == ':' || c == '-');
+            let glue = sql.ends_with(|c: char| {
+                c.is_ascii_alphanumeric() || c == '\'' || c == '"' || c == '$' || c == ':' || c == '-'
+            });
             if space || glue {
                 sql.push(' ');
             }
