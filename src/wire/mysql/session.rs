@@ -187,7 +187,7 @@ impl Session {
             command::QUERY => match statement(rest) {
                 Some(sql) => {
                     let cut = (sql.len() as u64) < frame.size.saturating_sub(7);
-                    Source::Whole(Box::new(normalise(sql, self.dialect(), cut)))
+                    Source::Whole(normalise(sql, self.dialect(), cut))
                 }
                 None => Source::Unknown("sent with query attributes"),
             },
@@ -205,12 +205,10 @@ impl Session {
                 };
                 match found {
                     Some(s) if matches!(command, command::FETCH | command::RESET) => {
-                        Source::Whole(Box::new(Statement { verb: name.into(), text: s.text.clone() }))
+                        Source::Whole(Statement { verb: name.into(), text: s.text.clone() })
                     }
                     Some(s) => Source::Shared(Arc::clone(s)),
-                    None if matches!(command, command::FETCH | command::RESET) => {
-                        Source::Whole(Box::new(named()))
-                    }
+                    None if matches!(command, command::FETCH | command::RESET) => Source::Whole(named()),
                     None if self.forgot => Source::Unknown("too many statements are prepared"),
                     None if self.capabilities.is_some() => {
                         Source::Unknown("its preparation was not captured")
@@ -218,7 +216,7 @@ impl Session {
                     None => Source::Unknown("prepared before webb watched"),
                 }
             }
-            _ => Source::Whole(Box::new(named())),
+            _ => Source::Whole(named()),
         };
         if self.dropped || self.queue.len() >= PENDING {
             self.dropped = true;
@@ -409,7 +407,7 @@ impl Session {
         let (request, key) = self.connect.take().unwrap_or((unasked, 0));
         let p = Pending {
             command: 0,
-            source: Source::Whole(Box::new(Statement { verb: "CONNECT".into(), text: "".into() })),
+            source: Source::Whole(Statement { verb: "CONNECT".into(), text: "".into() }),
             request,
             key,
             sequence: None,

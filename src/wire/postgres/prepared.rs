@@ -72,7 +72,7 @@ pub struct Prepared {
 
 impl Prepared {
     /// The connection is seen from its start.
-    pub fn from_start(&mut self) {
+    pub fn seen_whole(&mut self) {
         self.whole = true;
     }
 

@@ -174,7 +174,7 @@ impl Session {
                 let statement = normalise(text, Dialect::Postgres, !whole);
                 self.group = Group::default();
                 let request = Span { first: frame.first, last: at, bytes: frame.size };
-                let source = Source::Whole(Box::new(statement));
+                let source = Source::Whole(statement);
                 self.push(Pending::new(Unit::Query, source, request, frame.offset));
             }
             b'P' => {
@@ -218,7 +218,7 @@ impl Session {
             }
             b'F' => {
                 let request = Span { first: frame.first, last: at, bytes: frame.size };
-                let source = Source::Whole(Box::new(Statement { verb: "FUNCTION".into(), text: "".into() }));
+                let source = Source::Whole(Statement { verb: "FUNCTION".into(), text: "".into() });
                 self.push(Pending::new(Unit::Call, source, request, frame.offset));
             }
             // Copied data and its end belong to the request that asked for it.
@@ -254,7 +254,7 @@ impl Session {
             _ => {
                 self.phase = Phase::Authentication;
                 self.connect = Some((request, frame.offset));
-                self.prepared.from_start();
+                self.prepared.seen_whole();
             }
         }
     }
@@ -293,11 +293,13 @@ impl Session {
         if self.group.source.is_some() {
             self.grow(frame, None, None);
             self.prepare(None, at);
-        } else if let Some(p) = self.queue.back_mut() {
-            if p.unit == Unit::Execute && p.response.is_none() && self.group.start.is_none() {
-                p.request.last = at;
-                p.request.bytes = p.request.bytes.saturating_add(frame.size);
-            }
+        } else if let Some(p) = self.queue.back_mut()
+            && p.unit == Unit::Execute
+            && p.response.is_none()
+            && self.group.start.is_none()
+        {
+            p.request.last = at;
+            p.request.bytes = p.request.bytes.saturating_add(frame.size);
         }
         self.group = Group::default();
         let request = Span { first: frame.first, last: at, bytes: 0 };
@@ -430,10 +432,8 @@ impl Session {
             }
             _ => false,
         };
-        if done {
-            if let Some(p) = self.queue.pop_front() {
-                tell_whole(p, out);
-            }
+        if done && let Some(p) = self.queue.pop_front() {
+            tell_whole(p, out);
         }
     }
 
@@ -500,8 +500,7 @@ impl Session {
             b'E' => {
                 if let Some((request, key)) = self.connect.take() {
                     self.understood = true;
-                    let source =
-                        Source::Whole(Box::new(Statement { verb: "CONNECT".into(), text: "".into() }));
+                    let source = Source::Whole(Statement { verb: "CONNECT".into(), text: "".into() });
                     let mut p = Pending::new(Unit::Call, source, request, key);
                     p.response = Some(Span { first: frame.first, last: at, bytes: frame.size });
                     p.failed = true;

@@ -7,7 +7,7 @@ mod source;
 mod tokens;
 
 #[cfg(test)]
-pub(super) mod testing;
+pub mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -290,10 +290,12 @@ impl Writer {
     fn word(&mut self, word: &[u8]) {
         if self.kind == Kind::Start || (self.verb.is_empty() && self.kind == Kind::Open) {
             self.verb = verb(word);
-        } else if self.verb == "WITH" && self.depth == 0 && self.closed {
-            if let Some(main) = MAIN.iter().find(|v| v.as_bytes().eq_ignore_ascii_case(word)) {
-                self.verb = Cow::Borrowed(main);
-            }
+        } else if self.depth == 0
+            && self.closed
+            && self.verb == "WITH"
+            && let Some(main) = MAIN.iter().find(|v| v.as_bytes().eq_ignore_ascii_case(word))
+        {
+            self.verb = Cow::Borrowed(main);
         }
         let lister = word.eq_ignore_ascii_case(b"in") || word.eq_ignore_ascii_case(b"values");
         self.write(word, if lister { Kind::Lister } else { Kind::Operand });
@@ -314,11 +316,12 @@ impl Writer {
         }
         self.write(b"(", Kind::Open);
         self.depth += 1;
-        if list && self.open < LISTS && !self.full {
-            if let Some(slot) = self.lists.get_mut(self.open) {
-                *slot = List { depth: self.depth, element: self.len, run: None };
-                self.open += 1;
-            }
+        if list
+            && !self.full
+            && let Some(slot) = self.lists.get_mut(self.open)
+        {
+            *slot = List { depth: self.depth, element: self.len, run: None };
+            self.open += 1;
         }
     }
 

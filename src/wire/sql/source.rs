@@ -10,7 +10,7 @@ use crate::model::Known;
 #[derive(Clone, Debug)]
 pub enum Source {
     /// A statement that was sent with the request.
-    Whole(Box<Statement>),
+    Whole(Statement),
     /// A statement that was prepared.
     Shared(Arc<Statement>),
     /// It cannot be told.

@@ -37,17 +37,44 @@ pub(super) struct Lexer<'a> {
     pub(super) conditional: bool,
 }
 
-/// What may begin and continue an identifier.
+const BLANK: u8 = 1;
+const WORD_START: u8 = 2;
+const WORD_PART: u8 = 4;
+
+/// What each byte may be: white space, the beginning or the rest of an identifier.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        classes[i] = if b <= b' ' || b == 0x7f {
+            BLANK
+        } else if b.is_ascii_alphabetic() || b == b'_' || b >= 0x80 {
+            WORD_START | WORD_PART
+        } else if b.is_ascii_digit() || b == b'$' {
+            WORD_PART
+        } else {
+            0
+        };
+        i += 1;
+    }
+    classes
+};
+
+fn is(b: u8, class: u8) -> bool {
+    CLASSES.get(usize::from(b)).is_some_and(|c| c & class != 0)
+}
+
 fn word_start(b: u8) -> bool {
-    b.is_ascii_alphabetic() || b == b'_' || b >= 0x80
+    is(b, WORD_START)
 }
 
 fn word_part(b: u8) -> bool {
-    word_start(b) || b.is_ascii_digit() || b == b'$'
+    is(b, WORD_PART)
 }
 
 fn blank(b: u8) -> bool {
-    b <= b' ' || b == 0x7f
+    is(b, BLANK)
 }
 
 impl<'a> Lexer<'a> {
