@@ -180,7 +180,7 @@ impl Session {
             b'P' => {
                 let (name, named, rest) = message::string(frame.body);
                 let (text, whole, _) = message::string(rest);
-                let statement = Arc::new(normalise(text, Dialect::Postgres, !whole));
+                let statement = self.prepared.statement(text, !whole);
                 if named {
                     self.prepared.parse(name, Arc::clone(&statement));
                 }

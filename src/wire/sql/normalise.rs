@@ -133,6 +133,7 @@ pub fn normalise(sql: &[u8], dialect: Dialect, cut: bool) -> Statement {
     let mut tokens = Lexer::new(sql, dialect);
     let mut writer = Writer::default();
     while let Some(token) = tokens.next() {
+        writer.space |= std::mem::take(&mut tokens.space);
         writer.token(token);
         if writer.done || (tokens.conditional && matches!(token, Token::Word(_))) {
             break;
@@ -376,6 +377,7 @@ impl Writer {
         }
     }
 
+    #[inline]
     fn write(&mut self, text: &[u8], kind: Kind) {
         if std::mem::take(&mut self.semicolon) {
             self.put(b"; ");
@@ -390,6 +392,7 @@ impl Writer {
         self.kind = kind;
     }
 
+    #[inline]
     fn put(&mut self, text: &[u8]) {
         if self.full {
             return;
@@ -397,7 +400,10 @@ impl Writer {
         let room = LIMIT - self.len.min(LIMIT);
         let n = text.len().min(room);
         if let (Some(to), Some(from)) = (self.text.get_mut(self.len..self.len + n), text.get(..n)) {
-            to.copy_from_slice(from);
+            // Words are short: a loop is faster than a call.
+            for (to, from) in to.iter_mut().zip(from) {
+                *to = *from;
+            }
             self.len += n;
         }
         if n < text.len() {
@@ -431,7 +437,10 @@ impl Writer {
                 }
             }
         }
-        let shown = String::from_utf8_lossy(text);
+        let shown = match std::str::from_utf8(text) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(text),
+        };
         let text = match (self.cut, self.secret) {
             (false, _) => shown.into(),
             (true, false) => format!("{shown}…").into(),

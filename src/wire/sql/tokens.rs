@@ -7,7 +7,7 @@ use super::normalise::Dialect;
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
-    /// White space or a comment.
+    /// A comment.
     Space,
     /// Keyword or identifier.
     Word(&'a [u8]),
@@ -33,6 +33,8 @@ pub(super) struct Lexer<'a> {
     dialect: Dialect,
     /// The text goes on, but cannot be read: an open string, or one that may end in two places.
     pub(super) broken: bool,
+    /// White space came before the token.
+    pub(super) space: bool,
     /// Inside of a comment that servers execute.
     pub(super) conditional: bool,
 }
@@ -79,7 +81,7 @@ fn blank(b: u8) -> bool {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(sql: &'a [u8], dialect: Dialect) -> Self {
-        Self { sql, at: 0, dialect, broken: false, conditional: false }
+        Self { sql, at: 0, dialect, broken: false, space: false, conditional: false }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -107,13 +109,14 @@ impl<'a> Lexer<'a> {
     pub(super) fn next(&mut self) -> Option<Token<'a>> {
         let mysql = self.dialect != Dialect::Postgres;
         let escapes = self.dialect == Dialect::Mysql { escapes: true };
+        let mut b = self.peek(0)?;
+        while blank(b) {
+            self.space = true;
+            self.at += 1;
+            b = self.peek(0)?;
+        }
         let from = self.at;
-        let b = self.peek(0)?;
         match b {
-            _ if blank(b) => {
-                self.run(from, blank);
-                Some(Token::Space)
-            }
             _ if word_start(b) || (mysql && b == b'$') => self.word(from),
             b'0'..=b'9' => self.number(),
             b'.' if self.peek(1).is_some_and(|b| b.is_ascii_digit()) => {
