@@ -28,6 +28,7 @@ pub fn line(t: &Told) -> String {
     format!("{} | {} | {} {}", t.method, words(&t.target), words(&t.status), t.verdict.as_str())
 }
 
+/// The same of each.
 pub fn lines(told: &[Told]) -> Vec<String> {
     told.iter().map(line).collect()
 }
@@ -71,8 +72,11 @@ pub fn decode_heads(
 /// One step of a hostile conversation.
 #[derive(Clone, Debug)]
 pub enum Step {
+    /// These bytes.
     Bytes(Speaker, Vec<u8>),
+    /// So many missing bytes.
     Gap(Speaker, u64),
+    /// A turn.
     Turn(Speaker),
 }
 
