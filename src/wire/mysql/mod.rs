@@ -27,6 +27,9 @@ use session::{Phase, Session};
 /// taken for another.
 const STRIKES: u32 = 4;
 
+/// So much of a packet says whether it ends an answer.
+const ENOUGH: usize = 9;
+
 /// Decodes a connection to a MySQL or MariaDB server, from its start or from any turn on.
 #[derive(Debug, Default)]
 pub struct Mysql {
@@ -111,11 +114,17 @@ impl Decoder for Mysql {
                 }
             }
             Speaker::Server => {
+                let mut unread = false;
                 if let Some(frame) = self.server.cut() {
+                    unread = frame.body.len() < ENOUGH;
                     self.session.server(&frame, at, out);
                 }
                 let beyond = self.server.jump(len);
                 self.session.response_goes_on(at, beyond);
+                if unread {
+                    // Whether it was the last packet cannot be told.
+                    self.server.lose();
+                }
             }
         }
     }

@@ -121,7 +121,9 @@ impl Session {
                 span.last = at;
                 span.bytes = span.bytes.saturating_add(bytes);
                 p.went_well |= match p.state {
-                    State::Definitions(left) => bytes >= ERROR + DEFINITION.saturating_mul(left),
+                    State::Definitions(left) => {
+                        bytes >= DEFINITION.saturating_mul(left).saturating_add(ERROR)
+                    }
                     State::Rows { .. } => bytes >= ERROR,
                     _ => false,
                 };
