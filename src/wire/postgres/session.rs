@@ -236,6 +236,8 @@ impl Session {
         let code = frame.body.first_chunk::<4>().map(|b| u32::from_be_bytes(*b));
         match code {
             Some(message::SSL | message::GSS) => self.phase = Phase::Encryption,
+            // Only these are so short.
+            None if frame.size == 8 => self.phase = Phase::Encryption,
             Some(message::CANCEL) => {
                 self.understood = true;
                 out.push(Told {
