@@ -100,7 +100,7 @@ impl Decoder for Postgres {
                 }
                 let beyond = self.client.jump(len);
                 if beyond > 0 {
-                    self.session.requests_missing(at, beyond, out);
+                    self.session.requests_missing(at, beyond);
                 }
             }
             Speaker::Server => {

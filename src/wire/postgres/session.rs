@@ -322,7 +322,9 @@ impl Session {
 
     /// `len` bytes of the client are missing, beyond a message whose head was seen: most likely the
     /// rest of the round that began before them.
-    pub fn requests_missing(&mut self, at: BootNs, len: u64, _out: &mut [Told]) {
+    pub fn requests_missing(&mut self, at: BootNs, len: u64) {
+        // From here on an error may be the answer to something else.
+        self.connect = None;
         if self.group.source.is_some() {
             self.group.bytes = self.group.bytes.saturating_add(len);
             self.execute(None, at, true);
