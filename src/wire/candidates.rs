@@ -5,7 +5,7 @@ use super::decoder::{Decoder, Sniff, Told};
 use super::http1::{self, Http1};
 use super::http2::{self, Http2};
 use super::websocket::WebSocket;
-use super::{amqp, dns, kafka, memcached, mongodb, nats, redis};
+use super::{amqp, dns, kafka, memcached, mongodb, mysql, nats, postgres, redis};
 use crate::model::{Known, Protocol};
 
 /// What the first bytes of a conversation are.
@@ -27,7 +27,7 @@ struct Candidate {
     make: fn(bool) -> Box<dyn Decoder>,
 }
 
-const CANDIDATES: [Candidate; 9] = [
+const CANDIDATES: [Candidate; 11] = [
     Candidate {
         protocol: Protocol::Http2,
         sniff: http2::sniff,
@@ -39,6 +39,12 @@ const CANDIDATES: [Candidate; 9] = [
         make: |adopted| Box::new(Http1::new(adopted)),
     },
     Candidate { protocol: Protocol::Nats, sniff: nats::sniff, make: |_| Box::new(nats::Nats::new()) },
+    Candidate {
+        protocol: Protocol::Postgres,
+        sniff: postgres::sniff,
+        make: |_| Box::new(postgres::Postgres::new()),
+    },
+    Candidate { protocol: Protocol::Mysql, sniff: mysql::sniff, make: |_| Box::new(mysql::Mysql::new()) },
     Candidate { protocol: Protocol::Amqp, sniff: amqp::sniff, make: |_| Box::new(amqp::Amqp::new()) },
     Candidate { protocol: Protocol::Redis, sniff: redis::sniff, make: |_| Box::new(redis::Redis::new()) },
     Candidate {

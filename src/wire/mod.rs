@@ -18,9 +18,12 @@ pub mod kafka;
 pub mod line;
 pub mod memcached;
 pub mod mongodb;
+pub mod mysql;
 pub mod nats;
+pub mod postgres;
 pub mod quic;
 pub mod redis;
+pub mod sql;
 pub mod template;
 #[cfg(test)]
 pub mod testing;

@@ -1,0 +1,165 @@
+//! MySQL and MariaDB client/server protocol, handshake version 10 (MySQL source documentation,
+//! "Client/Server Protocol"; MariaDB knowledge base, "Client/Server Protocol").
+//!
+//! An exchange is a command with its answer, all results of it together; a refused connection is
+//! `CONNECT`. Commands without an answer (closing a statement, sending it long data, quitting) are
+//! none. Answers match commands by their order, the sequence numbers of packets bear it out. Rows
+//! are skipped by their length.
+//!
+//! Bounds, per connection: [`session::PENDING`] commands without an answer, [`session::STATEMENTS`]
+//! prepared statements, [`packet::TEXT`] bytes of a packet.
+
+mod packet;
+mod session;
+mod sniff;
+
+#[cfg(test)]
+mod tests;
+
+pub use sniff::sniff;
+
+use super::sql::frames::{Frames, Input};
+use super::{Decoder, Speaker, Told};
+use crate::model::{BootNs, Known, Protocol};
+use session::{Phase, Session};
+
+/// Times that packets may not fit the protocol, with nothing understood in between, before it is
+/// taken for another.
+const STRIKES: u32 = 4;
+
+/// So much of a packet says whether it ends an answer.
+const ENOUGH: usize = 9;
+
+/// Decodes a connection to a MySQL or MariaDB server, from its start or from any turn on.
+#[derive(Debug, Default)]
+pub struct Mysql {
+    client: Frames,
+    server: Frames,
+    session: Session,
+    strikes: u32,
+}
+
+impl Mysql {
+    /// A decoder at the beginning of a connection, or of a turn.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lost(&self, side: Speaker) -> bool {
+        match side {
+            Speaker::Client => self.client.lost(),
+            Speaker::Server => self.server.lost(),
+        }
+    }
+
+    fn strike(&mut self) {
+        self.strikes = if std::mem::take(&mut self.session.understood) { 1 } else { self.strikes + 1 };
+        if self.strikes >= STRIKES && self.session.over.is_none() {
+            self.session.over = Some(Known::Unknown("what was said does not fit the MySQL protocol"));
+        }
+    }
+}
+
+impl Decoder for Mysql {
+    fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
+        let mut input = Input { at, offset, data };
+        let was_lost = self.lost(from);
+        match from {
+            Speaker::Client => {
+                if self.client.skipping() {
+                    self.session.request_goes_on(at);
+                }
+                loop {
+                    let begins = self.session.command_begins();
+                    let read = |bytes: &[u8]| packet::request(bytes, begins);
+                    let Some(frame) = self.client.next(&mut input, read) else { break };
+                    let fits = self.session.client(&frame, at);
+                    if !fits {
+                        self.client.lose();
+                    } else if self.client.skipping() && !input.data.is_empty() {
+                        self.session.request_goes_on(at);
+                    }
+                }
+            }
+            Speaker::Server => {
+                if self.server.lost() {
+                    self.session.response_goes_on(at, data.len() as u64);
+                }
+                loop {
+                    let greeting = self.session.phase == Phase::Greeting;
+                    let read = if greeting { packet::greeting } else { packet::answer };
+                    let Some(frame) = self.server.next(&mut input, read) else { break };
+                    if !self.session.server(&frame, at, out) {
+                        self.server.lose();
+                    }
+                }
+            }
+        }
+        if self.lost(from) && !was_lost {
+            self.strike();
+        }
+    }
+
+    fn gap(&mut self, from: Speaker, at: BootNs, _offset: u64, len: u64, out: &mut Vec<Told>) {
+        match from {
+            Speaker::Client => {
+                if let Some(frame) = self.client.cut() {
+                    self.session.client(&frame, at);
+                } else if self.client.skipping() {
+                    self.session.request_goes_on(at);
+                }
+                let beyond = self.client.jump(len);
+                if beyond > 0 {
+                    self.session.requests_missing(at, beyond);
+                }
+            }
+            Speaker::Server => {
+                let mut unread = false;
+                if let Some(frame) = self.server.cut() {
+                    unread = frame.body.len() < ENOUGH;
+                    self.session.server(&frame, at, out);
+                }
+                let beyond = self.server.jump(len);
+                self.session.response_goes_on(at, beyond);
+                if unread {
+                    // Whether it was the last packet cannot be told.
+                    self.server.lose();
+                }
+            }
+        }
+    }
+
+    fn turn(&mut self, from: Speaker, out: &mut Vec<Told>) {
+        match from {
+            Speaker::Client => {
+                if self.server.lost() {
+                    self.session.answers_over(out);
+                }
+                if self.client.lost() {
+                    self.client.resync();
+                    self.session.requests_found();
+                }
+            }
+            Speaker::Server => {
+                if self.server.lost() {
+                    self.server.resync();
+                    self.session.answers_found();
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, _at: BootNs, out: &mut Vec<Told>) {
+        self.session.end(self.server.lost(), out);
+    }
+
+    fn take_undecoded(&mut self) -> u64 {
+        let server = self.server.take_undecoded();
+        let server = if self.session.take_answered_while_lost() { 0 } else { server };
+        self.client.take_undecoded().saturating_add(server).saturating_add(self.session.take_undecoded())
+    }
+
+    fn over(&self) -> Option<Known<Protocol>> {
+        self.session.over.clone()
+    }
+}

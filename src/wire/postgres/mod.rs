@@ -1,0 +1,148 @@
+//! PostgreSQL frontend/backend protocol 3.0 and 3.2 (PostgreSQL documentation, chapter 55).
+//!
+//! An exchange is a simple query (all its statements together, up to ReadyForQuery), an Execute of
+//! the extended protocol, a preparation that is not executed in the same round (`PREPARE`), a
+//! function call, a refused connection (`CONNECT`), or a cancel request (`CANCEL`). Answers match
+//! requests by their order. Rows and copied data are skipped by their length.
+//!
+//! Bounds, per connection: [`session::PENDING`] exchanges without an answer, [`prepared::STATEMENTS`]
+//! prepared statements and portals, [`message::TEXT`] bytes of a message.
+
+mod message;
+mod prepared;
+mod session;
+mod sniff;
+
+#[cfg(test)]
+mod tests;
+
+pub use sniff::sniff;
+
+use super::sql::frames::{Frames, Input};
+use super::{Decoder, Speaker, Told};
+use crate::model::{BootNs, Known, Protocol};
+use session::{Phase, Session};
+
+/// Times that bytes may not fit the protocol, with nothing understood in between, before it is
+/// taken for another.
+const STRIKES: u32 = 4;
+
+/// Decodes a connection to a PostgreSQL server, from its start or from any turn on.
+#[derive(Debug, Default)]
+pub struct Postgres {
+    client: Frames,
+    server: Frames,
+    session: Session,
+    strikes: u32,
+}
+
+impl Postgres {
+    /// A decoder at the beginning of a connection, or of a turn.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lost(&self, side: Speaker) -> bool {
+        match side {
+            Speaker::Client => self.client.lost(),
+            Speaker::Server => self.server.lost(),
+        }
+    }
+
+    fn strike(&mut self) {
+        self.strikes = if std::mem::take(&mut self.session.understood) { 1 } else { self.strikes + 1 };
+        if self.strikes >= STRIKES && self.session.over.is_none() {
+            self.session.over = Some(Known::Unknown("what was said does not fit the PostgreSQL protocol"));
+        }
+    }
+}
+
+impl Decoder for Postgres {
+    fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
+        let mut input = Input { at, offset, data };
+        let was_lost = self.lost(from);
+        match from {
+            Speaker::Client => {
+                if self.client.skipping() {
+                    self.session.request_goes_on(at);
+                }
+                while let Some(frame) = self.client.next(&mut input, message::client) {
+                    self.session.client(&frame, at, out);
+                    if self.client.skipping() && !input.data.is_empty() {
+                        self.session.request_goes_on(at);
+                    }
+                }
+            }
+            Speaker::Server => {
+                if was_lost {
+                    self.session.response_goes_on(at, data.len() as u64);
+                }
+                loop {
+                    let byte = self.session.phase == Phase::Encryption;
+                    let read = if byte { message::answer_to_encryption } else { message::server };
+                    let Some(frame) = self.server.next(&mut input, read) else { break };
+                    self.session.server(&frame, at, out);
+                }
+            }
+        }
+        if self.lost(from) && !was_lost {
+            self.strike();
+        }
+    }
+
+    fn gap(&mut self, from: Speaker, at: BootNs, _offset: u64, len: u64, out: &mut Vec<Told>) {
+        match from {
+            Speaker::Client => {
+                if let Some(frame) = self.client.cut() {
+                    self.session.client(&frame, at, out);
+                } else if self.client.skipping() {
+                    self.session.request_goes_on(at);
+                }
+                let beyond = self.client.jump(len);
+                if beyond > 0 {
+                    self.session.requests_missing(at, beyond);
+                }
+            }
+            Speaker::Server => {
+                if let Some(frame) = self.server.cut() {
+                    self.session.server(&frame, at, out);
+                }
+                let beyond = self.server.jump(len);
+                self.session.response_goes_on(at, beyond);
+            }
+        }
+    }
+
+    fn turn(&mut self, from: Speaker, out: &mut Vec<Told>) {
+        match from {
+            Speaker::Client => {
+                if self.server.lost() {
+                    self.session.answers_over(out);
+                }
+                if self.client.lost() {
+                    self.session.requests_found(out);
+                    self.client.resync();
+                }
+            }
+            Speaker::Server => {
+                if self.server.lost() {
+                    self.server.resync();
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, _at: BootNs, out: &mut Vec<Told>) {
+        self.session.end(self.server.lost(), out);
+    }
+
+    fn take_undecoded(&mut self) -> u64 {
+        let server = self.server.take_undecoded();
+        let server = if self.session.take_answered_while_lost() { 0 } else { server };
+        self.client.take_undecoded().saturating_add(server).saturating_add(self.session.take_undecoded())
+    }
+
+    fn over(&self) -> Option<Known<Protocol>> {
+        self.session.over.clone()
+    }
+}

@@ -1,0 +1,15 @@
+//! What the two SQL protocols have in common: statements without literals, and length-prefixed
+//! messages that are cut out of a stream.
+
+pub mod frames;
+pub mod normalise;
+mod source;
+mod tokens;
+
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use normalise::{Dialect, Statement, normalise};
+pub use source::Source;
