@@ -139,6 +139,8 @@ static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *
 	}
 	fill_head(&r->head, s, sizeof(r->piece) + ((cap + 7) & ~7u));
 	fill_piece(&r->piece, g, cap);
+	/* It may overtake the batch: user space is to wait for what comes before it. */
+	r->piece.flags &= ~WEBB_P_IN_ORDER;
 	cap = (cap - 1) & (CAP_LARGE - 1);
 	barrier_var(cap);
 	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))

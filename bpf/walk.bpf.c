@@ -229,13 +229,13 @@ int webb_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	take_holder(s, c);
 	report(sk, tp, s, c, n);
-	/* ctx->value allows no variable offsets. */
+	/* What is said keeps its order only in one ring. ctx->value allows no variable offsets. */
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s)
 		return 0;
 	if (s->turns != s->turns_told)
-		tell_turns(&sample_ring, s);
+		tell_turns(&payload_ring, s);
 	if (c->decode)
-		flush_said(&sample_ring, sk, s);
+		flush_said(&payload_ring, sk, s);
 	return 0;
 }

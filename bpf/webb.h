@@ -21,8 +21,8 @@ enum webb_kind {
 	WEBB_SAMPLE = 7,      /* struct webb_sample, by the walk */
 	WEBB_ALIVE = 8,	      /* struct webb_alive, by the walk */
 	WEBB_FAR_LISTEN = 9,  /* struct webb_far_listen, by the pass over files */
-	WEBB_TURNS = 10,      /* struct webb_turns: payload ring; sample ring by the walk */
-	WEBB_SAID = 11,	      /* struct webb_said, then pieces: payload ring; sample ring by the walk */
+	WEBB_TURNS = 10,      /* struct webb_turns: payload ring */
+	WEBB_SAID = 11,	      /* struct webb_said, then pieces: payload ring */
 	WEBB_EARLY = 12,      /* struct webb_said_at, then one piece: payload at a listener */
 	WEBB_DATAGRAM = 13,   /* struct webb_said_at, then one piece */
 };

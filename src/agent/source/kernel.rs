@@ -143,6 +143,7 @@ impl Kernel {
                 // The closings that came while it ran are read after its last record.
                 drain_all(|n| self.ebpf.drain_samples(n, &mut *each));
                 drain_all(|n| self.ebpf.drain_state(n, &mut *each));
+                drain_all(|n| self.ebpf.drain_payload(n, &mut *each));
                 let complete = done.ok && self.ebpf.counts().sample_lost == self.sample_lost_before;
                 each(Observation::Fact(Fact::WalkEnded { at: now, complete }));
                 self.last_walk = (done.took, self.ebpf.sockets_met - self.met_before);

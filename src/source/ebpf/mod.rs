@@ -170,9 +170,6 @@ impl EbpfSource {
     /// Reads up to `at_most` records of the walk; says how many there were.
     pub fn drain_samples(&mut self, at_most: usize, mut each: impl FnMut(Observation<'_>)) -> usize {
         drain(&mut self.loaded.sample_ring, at_most, &mut self.unknown_records, |bytes| {
-            if said::is_mine(bytes) {
-                return said::parse(bytes, &mut each);
-            }
             self.sockets_met += 1;
             records::parse_met(bytes).map(|fact| each(Observation::Fact(fact)))
         })

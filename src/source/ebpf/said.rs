@@ -51,11 +51,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether a record is one of these.
-pub(super) fn is_mine(bytes: &[u8]) -> bool {
-    bytes.first().is_some_and(|kind| (TURNS..=DATAGRAM).contains(kind))
-}
-
 /// Gives what one record says; `None` when it breaks its own layout.
 pub(super) fn parse<'a>(bytes: &'a [u8], each: &mut impl FnMut(Observation<'a>)) -> Option<()> {
     match *bytes.first()? {
