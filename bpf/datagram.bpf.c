@@ -115,7 +115,7 @@ static __always_inline void datagram(struct __sk_buff *skb, struct bpf_sock *sk,
 	__u32 version;
 	__u8 first;
 
-	if (!c || !n || !c->decode || !at || bpf_skb_load_bytes(skb, at, &udp, sizeof(udp)))
+	if (!c || !n || c->decode != WEBB_DECODE_ON || !at || bpf_skb_load_bytes(skb, at, &udp, sizeof(udp)))
 		return;
 	g.at = at + sizeof(udp);
 	if (skb->len <= g.at)

@@ -138,6 +138,14 @@ static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, st
 
 #include "datagram.bpf.c"
 
+static __always_inline void shed(void)
+{
+	struct webb_counts *n = get_counts();
+
+	if (n)
+		n->messages_shed++;
+}
+
 static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -172,7 +180,7 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 	g.seq = bpf_ntohl(tcp.seq);
 	g.ack = bpf_ntohl(tcp.ack);
 	if (s->role == WEBB_LISTENER) {
-		if (c->decode && received)
+		if (c->decode == WEBB_DECODE_ON && received)
 			early(skb, s, &g, tcp.from, tcp.to);
 		return;
 	}
@@ -187,8 +195,10 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 	if (s->spoke != received && s->spoke < 2)
 		g.turned = other->last;
 	if (fresh || !(g.flags & WEBB_P_SENT)) {
-		if (c->decode && s->mode != WEBB_MODE_OFF)
+		if (c->decode == WEBB_DECODE_ON && s->mode != WEBB_MODE_OFF)
 			said(skb, sk, s, &g, received);
+		else if (c->decode == WEBB_DECODE_SHED && g.turned)
+			shed();
 	}
 	if (!fresh)
 		return;

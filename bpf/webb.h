@@ -214,6 +214,12 @@ enum webb_mode {
 	WEBB_MODE_OFF = 2,	/* nothing */
 };
 
+enum webb_decode {
+	WEBB_DECODE_OFF = 0,
+	WEBB_DECODE_ON = 1,
+	WEBB_DECODE_SHED = 2, /* for want of processor time: messages are counted, not captured */
+};
+
 /* Written by user space, one element. */
 struct webb_config {
 	__u32 scopes;	     /* entries used; 0 with all = 0 watches nothing */
@@ -222,7 +228,7 @@ struct webb_config {
 	__u32 epoch;	     /* a socket described in an older epoch is described again */
 	__u32 pass;	     /* number of the running or last pass over open files */
 	__u32 pass_complete; /* the last pass that went through */
-	__u32 decode;	     /* capture what is said */
+	__u32 decode;	     /* capture what is said: enum webb_decode */
 	__u32 pad;
 	__u64 scope_id[WEBB_SCOPES];
 	__u32 scope_level[WEBB_SCOPES];
@@ -243,6 +249,7 @@ struct webb_counts {
 	__u64 pieces_produced;
 	__u64 pieces_lost;
 	__u64 turns_lost;
+	__u64 messages_shed;
 };
 
 #endif

@@ -24,3 +24,9 @@ pub(super) fn process_cpu_ns() -> u64 {
 fn ns(t: Timespec) -> u64 {
     (t.tv_sec.max(0) as u64).saturating_mul(1_000_000_000).saturating_add(t.tv_nsec.max(0) as u64)
 }
+
+/// Processor time of this thread.
+pub(super) fn thread_cpu() -> std::time::Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    std::time::Duration::new(t.tv_sec.max(0) as u64, t.tv_nsec as u32)
+}

@@ -3,6 +3,7 @@
 //! One thread owns the source, the table and the slice builder; everything else reads the store.
 //! It never waits for a viewer, for `/proc` or for a walk.
 
+mod budget;
 mod clock;
 mod cost;
 mod naming;
@@ -37,6 +38,8 @@ pub struct AgentOptions {
     pub label: String,
     /// Closed connections that are remembered.
     pub history: usize,
+    /// Share of one core that the pipeline may use before it sheds what is said; `None` = no limit.
+    pub cpu_budget: Option<f64>,
 }
 
 /// Where a start stands.
@@ -85,7 +88,8 @@ impl Agent {
             let parts = Source::open(&options.source).map_err(|e| e.to_string()).and_then(|source| {
                 let identity = Identity::spawn(identity_config(&options)).map_err(|e| e.to_string())?;
                 let track = Track::new(TrackConfig { node: boot_hash(), connections: live_limit });
-                let scopes = scope::Scopes::new(options.source.cgroup_mount, options.source.scopes);
+                let scopes =
+                    scope::Scopes::new(options.source.cgroup_mount.clone(), options.source.scopes.clone());
                 Ok(pipeline::Parts {
                     source,
                     track,
@@ -95,6 +99,7 @@ impl Agent {
                     node,
                     scopes,
                     label: options.label,
+                    budget: options.cpu_budget.filter(|_| options.source.requests).map(budget::Budget::new),
                 })
             });
             match parts {

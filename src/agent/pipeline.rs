@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::Readiness;
-use super::clock::{boot_now, process_cpu_ns, utc_offset};
+use super::budget::{Budget, Change};
+use super::clock::{boot_now, process_cpu_ns, thread_cpu, utc_offset};
 use super::cost;
 use super::naming::Naming;
 use super::scope::Scopes;
 use super::source::Source;
 use crate::identity::{Answer, Ask, Identity};
-use crate::model::{AgentInstance, BootNs, Cause, Loss, LossKind, Scope, Slice, Status};
+use crate::model::{AgentInstance, BootNs, Cause, Hook, HookState, Loss, LossKind, Scope, Slice, Status};
 use crate::store::Store;
 use crate::track::{Counted, Fact, Observation, Step, Track};
 use crate::world::SliceBuilder;
@@ -34,6 +36,7 @@ pub(super) struct Parts {
     pub node: String,
     pub scopes: Scopes,
     pub label: String,
+    pub budget: Option<Budget>,
 }
 
 /// The pipeline thread's state.
@@ -48,6 +51,7 @@ pub(super) struct Pipeline {
     loss: Loss,
     blind: u64,
     cpu_ns: u64,
+    thread_cpu: Duration,
     state_seen: u64,
 }
 
@@ -66,6 +70,7 @@ impl Pipeline {
             loss: Loss::default(),
             blind: 0,
             cpu_ns: process_cpu_ns(),
+            thread_cpu: thread_cpu(),
             state_seen: 0,
         };
         pipeline.status(now);
@@ -189,7 +194,19 @@ impl Pipeline {
             let _ = self.parts.store.seal(slice);
             self.start = self.end();
         }
+        self.keep_to_budget();
         self.status(now);
+    }
+
+    /// After a second: sheds what is said while there is no processor time for it.
+    fn keep_to_budget(&mut self) {
+        let cpu = thread_cpu();
+        let used = cpu.saturating_sub(std::mem::replace(&mut self.thread_cpu, cpu));
+        match self.parts.budget.as_mut().map(|b| b.second(used)) {
+            Some(Change::Shed) => self.parts.source.shed(true),
+            Some(Change::Capture) => self.parts.source.shed(false),
+            Some(Change::None) | None => {}
+        }
     }
 
     fn build(&mut self, now: BootNs) -> Slice {
@@ -245,8 +262,12 @@ impl Pipeline {
 
     fn status(&mut self, now: BootNs) {
         let source = &self.parts.source;
+        let (seen, without) = self.parts.track.pieces();
         let mut hooks = source.hooks();
         hooks.extend(self.parts.scopes.hooks(now));
+        if self.parts.budget.as_ref().is_some_and(Budget::sheds) {
+            hooks.push(shed_hook());
+        }
         self.parts.store.set_status(Status {
             agent: self.parts.instance,
             node: self.parts.node.clone(),
@@ -260,10 +281,24 @@ impl Pipeline {
             ends: source.ends().unwrap_or_default(),
             state_produced: source.losses().0,
             state_seen: self.state_seen,
+            pieces_produced: source.pieces_produced(),
+            pieces_seen: seen - without,
             loss: self.all_loss(),
             hooks,
             cost: cost::read(source.bpf_bytes(), source.last_walk(), source.last_pass()),
         });
+    }
+}
+
+/// What it means that requests are shed.
+fn shed_hook() -> Hook {
+    Hook {
+        datum: "requests".to_owned(),
+        hook: "processor budget".to_owned(),
+        state: HookState::Off("the agent used more than its share of a core".to_owned()),
+        without: "requests are not decoded for a while, and counted as lost; turns are measured".to_owned(),
+        advice: "narrow the scope, or raise --cpu-budget".to_owned(),
+        essential: false,
     }
 }
 

@@ -39,6 +39,8 @@ pub fn status_to_pb(s: &Status) -> pb::GetStatusResponse {
         unknown_ends: Some(ends_to_pb(&s.ends.unknown)),
         state_produced: s.state_produced,
         state_seen: s.state_seen,
+        pieces_produced: s.pieces_produced,
+        pieces_seen: s.pieces_seen,
         loss: loss_to_pb(&s.loss),
         hooks: s.hooks.iter().map(hook_to_pb).collect(),
         cost: Some(pb::Cost {
@@ -91,6 +93,8 @@ pub fn status_from_pb(s: pb::GetStatusResponse) -> Result<Status, InvalidMessage
         },
         state_produced: n(s.state_produced)?,
         state_seen: n(s.state_seen)?,
+        pieces_produced: n(s.pieces_produced)?,
+        pieces_seen: n(s.pieces_seen)?,
         loss: loss_from_pb(s.loss)?,
         hooks: s.hooks.into_iter().map(hook_from_pb).collect::<Result<_, _>>()?,
         cost: Cost {

@@ -420,6 +420,8 @@ pub(super) fn status() -> BoxedStrategy<Status> {
             ends: Totals { client: ends[0], server: ends[1], unknown: ends[2] },
             state_produced: n[7],
             state_seen: n[8],
+            pieces_produced: n[7],
+            pieces_seen: n[6],
             loss,
             hooks,
             cost: Cost {

@@ -271,7 +271,7 @@ pub struct Name {
     pub entity: u64,
     #[prost(string, tag = "2")]
     pub name: ::prost::alloc::string::String,
-    /// 1 container, 2 unit, 3 cgroup, 4 script, 5 process, 6 address, 7 folded.
+    /// 1 container, 2 unit, 3 cgroup, 4 script, 5 process, 6 address, 7 folded, 8 dns.
     #[prost(uint32, tag = "3")]
     pub kind: u32,
     #[prost(string, tag = "4")]
@@ -355,6 +355,7 @@ pub struct Names {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Event {
+    /// Requests (kind 6) are numbered apart from all other events.
     #[prost(uint64, tag = "1")]
     pub sequence: u64,
     #[prost(fixed64, tag = "2")]
@@ -487,7 +488,7 @@ pub struct End {
     #[prost(uint32, tag = "8")]
     pub role: u32,
     /// 0 unknown, 1 saw-connect, 2 cloned-from-listener, 3 in-listen-set, 4 peer-in-listen-set,
-    /// 5 sequence-numbers, 6 peer-role.
+    /// 5 sequence-numbers, 6 peer-role, 7 spoke-first.
     #[prost(uint32, tag = "9")]
     pub role_evidence: u32,
     #[prost(message, optional, boxed, tag = "10")]
@@ -587,6 +588,11 @@ pub struct GetStatusResponse {
     pub hooks: ::prost::alloc::vec::Vec<Hook>,
     #[prost(message, optional, tag = "18")]
     pub cost: ::core::option::Option<Cost>,
+    /// Pieces of what was said: captured, and read and given to a conversation.
+    #[prost(uint64, tag = "19")]
+    pub pieces_produced: u64,
+    #[prost(uint64, tag = "20")]
+    pub pieces_seen: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConnectionCounts {

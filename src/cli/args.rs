@@ -78,6 +78,9 @@ pub struct Global {
     /// Decode nothing: connections and the latency of answers only.
     #[arg(long, global = true, help_heading = "Requests")]
     pub no_requests: bool,
+    /// Percent of one core that the agent may use before it sheds requests (0 = no limit).
+    #[arg(long, global = true, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=10_000), help_heading = "Requests")]
+    pub cpu_budget: u32,
 
     /// Colours of the UI.
     #[arg(long, global = true, value_enum, value_name = "THEME", help_heading = "Display")]

@@ -20,6 +20,7 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
             ring: global.ring,
             requests: global.requests,
             no_requests: global.no_requests,
+            cpu_budget: global.cpu_budget,
             ..Global::default()
         },
         true,

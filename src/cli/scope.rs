@@ -23,9 +23,11 @@ pub(super) fn agent_options(global: &Global, decode_host: bool) -> Result<AgentO
             cgroup_mount: cgroup_mount.ok(),
             state_ring_bytes: global.ring,
             requests: global.requests || !global.no_requests && (decode_host || !specs.is_empty()),
+            payload_ring_bytes: None,
             pids: Vec::new(),
         },
         history: global.history as usize,
+        cpu_budget: (global.cpu_budget > 0).then(|| f64::from(global.cpu_budget) / 100.0),
     })
 }
 

@@ -301,6 +301,8 @@ pub fn rich_status() -> Status {
         ends: Totals { client: ends, server: ends, unknown: EndCounts::default() },
         state_produced: 400,
         state_seen: 385,
+        pieces_produced: 1000,
+        pieces_seen: 990,
         loss,
         hooks: vec![
             Hook {

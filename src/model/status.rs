@@ -102,6 +102,10 @@ pub struct Status {
     pub state_produced: u64,
     /// State records that were read.
     pub state_seen: u64,
+    /// Pieces of what was said that the kernel side captured, lost or not.
+    pub pieces_produced: u64,
+    /// Pieces that were read and belong to a connection that is known.
+    pub pieces_seen: u64,
     /// What was lost since the start.
     pub loss: Loss,
     /// Hooks.

@@ -105,8 +105,17 @@ impl Drop for Cgroup {
 
 /// The workload that knows what it did: `examples/traffic`.
 pub fn traffic() -> PathBuf {
+    example("traffic")
+}
+
+/// The one that asks and answers over HTTP: `examples/asker`.
+pub fn asker() -> PathBuf {
+    example("asker")
+}
+
+fn example(name: &str) -> PathBuf {
     let exe = std::env::current_exe().expect("the test's own path");
-    exe.parent().and_then(Path::parent).expect("target/debug").join("examples/traffic")
+    exe.parent().and_then(Path::parent).expect("target/debug").join("examples").join(name)
 }
 
 /// A workload that is running; ended by pid when dropped.
@@ -168,10 +177,24 @@ pub fn watch(scopes: &[&Cgroup]) -> Agent {
 }
 
 pub fn watch_with(scopes: &[&Cgroup], state_ring_bytes: Option<u32>) -> Agent {
+    start(scopes, SourceOptions { state_ring_bytes, ..SourceOptions::default() })
+}
+
+/// One that decodes what is asked, too.
+pub fn watch_requests(scopes: &[&Cgroup]) -> Agent {
+    start(scopes, SourceOptions { requests: true, ..SourceOptions::default() })
+}
+
+/// The same with a small ring for what is said.
+pub fn watch_requests_with(scopes: &[&Cgroup], payload_ring_bytes: u32) -> Agent {
+    let source = SourceOptions { payload_ring_bytes: Some(payload_ring_bytes), ..SourceOptions::default() };
+    start(scopes, SourceOptions { requests: true, ..source })
+}
+
+fn start(scopes: &[&Cgroup], source: SourceOptions) -> Agent {
     let scopes: Vec<ScopeRoot> = scopes.iter().map(|c| c.root()).collect();
-    let cgroup_mount = cgroup2_mount().ok();
-    let source = SourceOptions { scopes, cgroup_mount, state_ring_bytes, ..SourceOptions::default() };
-    let options = AgentOptions { source, label: "test".to_owned(), history: 65_536 };
+    let source = SourceOptions { scopes, cgroup_mount: cgroup2_mount().ok(), ..source };
+    let options = AgentOptions { source, label: "test".to_owned(), history: 65_536, cpu_budget: None };
     let agent = Agent::start(options).expect("an agent starts");
     // The first pass over open files and the first walk are part of starting.
     until("the first walk", || match &*agent.readiness().borrow() {

@@ -56,7 +56,11 @@ impl Kernel {
             attach_at: attach_at(options),
             state_ring_bytes: options.state_ring_bytes.unwrap_or(STATE_RING_BYTES),
             sample_ring_bytes: sample_ring_bytes(sockets_in_use()),
-            payload_ring_bytes: if options.requests { PAYLOAD_RING_BYTES } else { TURNS_RING_BYTES },
+            payload_ring_bytes: options.payload_ring_bytes.unwrap_or(if options.requests {
+                PAYLOAD_RING_BYTES
+            } else {
+                TURNS_RING_BYTES
+            }),
             decode: options.requests,
         })?;
         let now = Instant::now();
@@ -178,6 +182,16 @@ impl Kernel {
     /// What these sockets say cannot be decoded: no more of it is captured.
     pub(super) fn look_away(&mut self, ends: impl Iterator<Item = EndId>) {
         self.ebpf.look_away(ends.map(|id| id.cookie));
+    }
+
+    /// Sheds what is said, or captures it again.
+    pub(super) fn shed(&mut self, shed: bool) {
+        self.ebpf.shed(shed);
+    }
+
+    /// Pieces of what was said that were captured.
+    pub(super) fn pieces_produced(&self) -> u64 {
+        self.ebpf.counts().pieces_produced
     }
 
     /// Exact totals of ends.

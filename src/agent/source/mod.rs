@@ -24,6 +24,8 @@ pub struct SourceOptions {
     pub cgroup_mount: Option<PathBuf>,
     /// Size of the ring of opening and closing records, bytes; `None` = the default.
     pub state_ring_bytes: Option<u32>,
+    /// Size of the ring of what is said, bytes; `None` = the default.
+    pub payload_ring_bytes: Option<u32>,
     /// Capture what is said, for decoding.
     pub requests: bool,
     /// Watch only these processes; for the view without eBPF, where no cgroups could be made.
@@ -122,6 +124,21 @@ impl Source {
     pub(super) fn rescope(&mut self, present: &[&ScopeRoot], returned: &[PathBuf]) {
         if let Source::Kernel(s) = self {
             s.rescope(present, returned);
+        }
+    }
+
+    /// Sheds what is said, or captures it again.
+    pub(super) fn shed(&mut self, shed: bool) {
+        if let Source::Kernel(s) = self {
+            s.shed(shed);
+        }
+    }
+
+    /// Pieces of what was said that were captured.
+    pub(super) fn pieces_produced(&self) -> u64 {
+        match self {
+            Source::Kernel(s) => s.pieces_produced(),
+            Source::Polled(_) => 0,
         }
     }
 

@@ -67,6 +67,9 @@ pub struct EbpfOptions {
     pub decode: bool,
 }
 
+/// `enum webb_decode`.
+const DECODE_ON: u32 = 1;
+const DECODE_SHED: u32 = 2;
 /// `enum webb_mode`.
 const MODE_OFF: u32 = 2;
 
@@ -119,7 +122,7 @@ impl EbpfSource {
             all: u32::from(options.scopes.is_empty()),
             own: std::process::id(),
             epoch: 1,
-            decode: u32::from(options.decode),
+            decode: if options.decode { DECODE_ON } else { 0 },
             ..records::Config::default()
         };
         fill_scopes(&mut config, &options.scopes)?;
@@ -175,9 +178,9 @@ impl EbpfSource {
         })
     }
 
-    /// Captures what is said from now on, or no more.
-    pub fn set_decode(&mut self, decode: bool) {
-        self.config.decode = u32::from(decode);
+    /// Sheds what is said, or captures it again: what is shed is counted.
+    pub fn shed(&mut self, shed: bool) {
+        self.config.decode = if shed { DECODE_SHED } else { DECODE_ON };
         self.write_config();
     }
 
@@ -253,6 +256,7 @@ impl EbpfSource {
                 n.pieces_produced += v.pieces_produced;
                 n.pieces_lost += v.pieces_lost;
                 n.turns_lost += v.turns_lost;
+                n.messages_shed += v.messages_shed;
             }
         }
         let of = |role: usize| EndCounts {
@@ -268,6 +272,7 @@ impl EbpfSource {
         loss.add(LossKind::State, Cause::NoStorage, n.no_storage);
         loss.add(LossKind::Exchange, Cause::RingFull, n.pieces_lost);
         loss.add(LossKind::Turn, Cause::RingFull, n.turns_lost);
+        loss.add(LossKind::Exchange, Cause::Budget, n.messages_shed);
         KernelCounts {
             ends: Totals { unknown: of(0), client: of(1), server: of(2) },
             state_produced: n.state_produced,

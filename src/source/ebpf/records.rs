@@ -58,6 +58,7 @@ pub(super) struct Counts {
     pub pieces_produced: u64,
     pub pieces_lost: u64,
     pub turns_lost: u64,
+    pub messages_shed: u64,
 }
 
 // SAFETY: repr(C), integers only, no padding (checked by `layouts_match_the_header`).
@@ -336,7 +337,7 @@ mod tests {
         assert_eq!(size_of::<Alive>(), 24);
         assert_eq!(size_of::<FarListen>(), 32);
         assert_eq!(size_of::<Config>(), 8 * 4 + SCOPES * 12);
-        assert_eq!(size_of::<Counts>(), 28 * 8);
+        assert_eq!(size_of::<Counts>(), 29 * 8);
     }
 
     proptest! {

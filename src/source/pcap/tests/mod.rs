@@ -34,6 +34,7 @@ fn own(found: Observation<'_>) -> Told {
             assert!(d.data.len() <= d.len as usize);
             Told::Datagram(d.id.cookie, d.sent, d.len, d.data.to_vec())
         }
+        Observation::Early(_) => panic!("a capture knows connections from their first packet"),
     }
 }
 
