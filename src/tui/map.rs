@@ -48,7 +48,7 @@ pub enum Selected {
 pub struct Pair {
     /// Places in [`Shown::edges`], the most telling first.
     pub edges: Vec<usize>,
-    /// Connections begun per second.
+    /// Requests per second where they are decoded, else connections begun.
     pub rate: f64,
     /// Failures, and attempts.
     pub failures: (u64, u64),
@@ -347,8 +347,9 @@ fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId
         let e = &shown.edges[i];
         if e.id().client == *client && e.id().server == *server && e.passes(filter) {
             pair.edges.push(i);
-            pair.rate += e.rate;
-            pair.failures = (pair.failures.0 + e.failures, pair.failures.1 + e.tried);
+            pair.rate += e.busy();
+            let (failed, tried) = e.err();
+            pair.failures = (pair.failures.0 + failed, pair.failures.1 + tried);
             pair.trouble = pair.trouble.min(e.trouble);
             pair.open += e.open;
             pair.idle &= e.is_idle();

@@ -30,6 +30,9 @@ fn fed(shop: &mut Shop, seconds: usize) -> State {
     let list = (0..9).map(|i| Arc::new(shop.connection(i, 1_000_000 + i as u64, false))).collect();
     state.feed(Feed::Connections { names: vec![], entities: vec![], list });
     (0..40).for_each(|n| state.feed(Feed::Event(shop.event(n))));
+    for n in 0..120 {
+        state.feed(Feed::Event(shop.request(n).unwrap()));
+    }
     state
 }
 
@@ -163,7 +166,7 @@ fn all_rows_have_the_same_seconds_and_reasons_stand_in_one_column() {
 fn the_header_says_scope_window_rate_loss_and_life() {
     let mut state = fed(&mut Shop::demo(), 45);
     let wide = lines(&draw(&mut state, 140, 30))[0].clone();
-    for part in ["demo", "9 workloads", "10 edges", "last 60 s", "conn/s", "err", "loss 0", "● live"] {
+    for part in ["demo", "11 workloads", "12 edges", "last 60 s", "conn/s", "err", "loss 0", "● live"] {
         assert!(wide.contains(part), "{part}: {wide}");
     }
     let narrow = lines(&draw(&mut state, 80, 24))[0].clone();
@@ -217,7 +220,7 @@ fn the_selection_follows_the_edge() {
 
 #[test]
 fn keys_may_come_faster_than_frames() {
-    for first in ['1', '2', '3', '4'] {
+    for first in ['1', '2', '3', '4', '5'] {
         let mut state = fed(&mut Shop::demo(), 45);
         let keys = [KeyCode::Char(first), KeyCode::Down, KeyCode::PageDown, KeyCode::Enter, KeyCode::Up];
         for code in keys {
@@ -250,21 +253,29 @@ fn sorting_by_a_column_and_around() {
 #[test]
 fn keys_lead_through_the_views() {
     let mut state = fed(&mut Shop::demo(), 45);
-    assert_eq!(
-        state.wants(),
-        [Want::Connections { on: false }, Want::Events { on: false }, Want::Status { on: false }]
-    );
+    let wants = |connections, requests, port, status| {
+        [
+            Want::Connections { on: connections },
+            Want::Events { on: connections },
+            Want::Requests { on: requests, port },
+            Want::Status { on: status },
+        ]
+    };
+    assert_eq!(state.wants(), wants(false, false, None, false));
     press(&mut state, "3");
-    assert_eq!(state.pane, Pane::Connections);
-    assert_eq!(
-        state.wants(),
-        [Want::Connections { on: true }, Want::Events { on: true }, Want::Status { on: false }]
-    );
+    assert_eq!((state.pane, state.wants()), (Pane::Connections, wants(true, false, None, false)));
     press(&mut state, "\t");
-    assert_eq!((state.pane, state.wants()[2]), (Pane::Agent, Want::Status { on: true }));
+    assert_eq!((state.pane, state.wants()), (Pane::Requests, wants(false, true, None, false)));
+    press(&mut state, "\t");
+    assert_eq!((state.pane, state.wants()), (Pane::Agent, wants(false, false, None, true)));
     press(&mut state, "\t");
     assert_eq!(state.pane, Pane::Map);
-    press(&mut state, "?");
+    // The detail of an edge on which something is asked shows some of its requests.
+    press(&mut state, "2");
+    state.edges.selected = state.shown.edges.iter().map(|e| e.id().clone()).find(|id| id.port == 8080);
+    press(&mut state, "\n");
+    assert_eq!(state.wants(), wants(false, true, Some(8080), false));
+    press(&mut state, "1?");
     assert!(text(&mut state, 120, 40).contains("opens and closes this help"));
     press(&mut state, "\x1b");
     assert!(!state.help && !state.quit);
@@ -375,7 +386,7 @@ fn empty_views_explain_themselves() {
         screen.contains("No connections in the last 60 s in scope shop.") && screen.contains("w widens"),
         "{screen}"
     );
-    press(&mut state, "4");
+    press(&mut state, "5");
     assert!(text(&mut state, 80, 24).contains("Asking the agent"));
     assert_eq!(text(&mut state, 30, 5).trim(), "webb needs 40x10, this is 30x5");
 }
@@ -391,7 +402,7 @@ fn a_silent_stream_is_not_called_live() {
 fn ascii_has_no_other_glyph() {
     let mut state = fed(&mut Shop::demo(), 45);
     state.ascii = true;
-    for keys in ["1", "2", "3", "4", "?", "\x1b1→\n"] {
+    for keys in ["1", "2", "3", "4", "\n", "5", "?", "\x1b1→\n", "e"] {
         press(&mut state, keys);
         assert!(text(&mut state, 130, 40).is_ascii());
     }
@@ -401,7 +412,7 @@ fn ascii_has_no_other_glyph() {
 fn mono_has_no_colour_on_any_screen() {
     let mut state = fed(&mut Shop::demo(), 45);
     state.theme = Theme::Mono;
-    for keys in ["1", "2", "3", "4", "?"] {
+    for keys in ["1", "2", "↓↓\n", "3", "4", "↑\n", "5", "?"] {
         press(&mut state, keys);
         let buf = draw(&mut state, 120, 40);
         assert!(
@@ -422,14 +433,15 @@ fn boxes_stay_when_services_come() {
     let place = |buf: &Buffer, name: &str| find(buf, &format!("┌ {name} ")).unwrap();
     let old: Vec<_> = names.iter().map(|n| place(&before, n)).collect();
     for i in 0..6 {
+        let new = shop.services.len();
         shop.services.push((format!("new{i}"), model::NameKind::Script));
         let mut flow = shop.flows[0].clone();
-        flow.ends = (i % 8, 9 + i);
+        flow.ends = (i % 8, new);
         flow.port = 7000;
         shop.flows.push(flow);
         let mut slice = shop.slice();
         slice.names.push(model::Name {
-            entity: shop.entity(9 + i),
+            entity: shop.entity(new),
             name: format!("new{i}").into(),
             kind: model::NameKind::Script,
             source: "test".into(),
@@ -485,7 +497,7 @@ proptest! {
     #[test]
     fn no_size_and_no_keys_do_harm(
         width in 1u16..=130, height in 1u16..=60,
-        keys in "[1-4?/qwertsSyeE \n\x1b\t↑↓←→gGhjkl]{0,12}",
+        keys in "[1-5?/qwertsSyeE \n\x1b\t↑↓←→gGhjkl]{0,12}",
         clicks in proptest::collection::vec((0u16..130, 0u16..60), 0..4),
         large in any::<bool>(), ascii in any::<bool>(),
     ) {
@@ -531,4 +543,41 @@ fn press_at(state: &mut State, c: char) {
     };
     state.key(&KeyEvent::new(code, KeyModifiers::NONE));
     state.size = size;
+}
+
+/// `WEBB_DUMP=1 cargo test --lib tui::tests::dump -- --nocapture` prints every pane, to be looked at.
+#[test]
+fn dump() {
+    let sizes = [(80, 24), (120, 40), (200, 60)];
+    let mut state = fed(&mut Shop::demo(), 45);
+    let print = std::env::var("WEBB_DUMP").unwrap_or_default();
+    let mut show = |state: &mut State, what: &str| {
+        for (w, h) in sizes {
+            let screen = text(state, w, h);
+            if print == "1" || print == what {
+                println!("=== {what} {w}x{h}\n{screen}");
+            }
+        }
+    };
+    for (keys, what) in [("1", "map"), ("2", "edges"), ("3", "connections"), ("4", "requests")] {
+        press(&mut state, keys);
+        show(&mut state, what);
+    }
+    press(&mut state, "↑↑\n");
+    show(&mut state, "request");
+    press(&mut state, "\x1b2");
+    for port in [8080, 5432, 443, 6379, 53] {
+        state.edges.selected = state.shown.edges.iter().map(|e| e.id().clone()).find(|id| id.port == port);
+        press(&mut state, "\n");
+        show(&mut state, &format!("edge{port}"));
+        state.size = Rect::new(0, 0, 120, 90);
+        if print == format!("edge{port}") {
+            println!("{}", text(&mut state, 120, 100));
+        }
+        press(&mut state, "\x1b");
+    }
+    press(&mut state, "1→\n");
+    show(&mut state, "workload");
+    press(&mut state, "\x1b?");
+    show(&mut state, "help");
 }
