@@ -189,7 +189,7 @@ impl Shop {
         let went = self.ask(&asks, self.sequence);
         let target = went.target?;
         let connection = Arc::new(self.connection(flow, n % 40, false));
-        let at = connection.changed;
+        let at = BootNs(connection.changed.0 / 1_000_000_000 * 1_000_000_000 + n * 7 % 1000 * 1_000_000);
         let timing = |us: u64, early: u64| {
             let after = |us: u64| BootNs(at.0 + us * 1000);
             Timing {

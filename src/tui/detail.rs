@@ -24,8 +24,8 @@ use crate::model::{EntityId, EntityKind};
 /// A line of text pieces.
 pub type Line = Vec<(Cow<'static, str>, Role)>;
 
-/// Draws inside the frame.
-pub fn draw(state: &State, what: &Detail, pen: &mut Pen<'_>) {
+/// Draws inside the frame; whether there is more below.
+pub fn draw(state: &State, what: &Detail, pen: &mut Pen<'_>) -> bool {
     let width = pen.area.width.saturating_sub(2);
     let lines = match what {
         Detail::Edge(id) => match state.shown.edge(id) {
@@ -49,9 +49,7 @@ pub fn draw(state: &State, what: &Detail, pen: &mut Pen<'_>) {
     for (y, line) in lines.into_iter().skip(scroll).take(height).enumerate() {
         pen.pieces(1, y as u16, line);
     }
-    if scroll < end && height > 1 {
-        pen.right(0, pen.area.height - 1, pen.area.width, " ▼ more ", Role::Muted);
-    }
+    scroll < end
 }
 
 /// Lines that are too wide go on in the next row, as long as there are rows that nothing else needs.
@@ -143,7 +141,7 @@ fn workload(state: &State, node: &Node, width: u16) -> Vec<Line> {
             .collect();
         list.sort_by(|a, b| trouble_first(a, b));
         // The name gets what the figures leave.
-        let room = width.saturating_sub(33).clamp(16, 36);
+        let room = width.saturating_sub(33).clamp(16, 34);
         lines.push(vec![
             (format!("{title:<0$}", usize::from(room)).into(), Role::Accent),
             muted(format!("{:>8}{:>8}{:>7}{:>10}", "req/s", "conn/s", "err", "p99  ")),
@@ -165,12 +163,19 @@ fn workload(state: &State, node: &Node, width: u16) -> Vec<Line> {
                 _ => figures::at_least(figures::sig3(e.request_rate), e.undecoded > 0),
             };
             let (failed, tried) = e.err();
+            let why = e.worst().map_or_else(String::new, |w| w.0.words().into_owned());
+            let beside = width >= room + 33 + 18;
+            // Where there is no room for it the reason stands for a time that is not known.
+            let time = match &e.latency {
+                None if !beside && !why.is_empty() => super::pen::fit(&why, 10).into_owned(),
+                l => figures::latency(l.as_ref(), |l| l.p99),
+            };
             lines.push(vec![
                 text(padded(&name, room)),
                 text(format!("{requests:>8}{:>8}", figures::sig3(e.rate))),
                 (format!("{:>7}", figures::share(failed, tried)).into(), role),
-                text(format!("{:>10}", figures::latency(e.latency.as_ref(), |l| l.p99))),
-                (e.worst().map_or_else(String::new, |w| format!(" {}", w.0.words())).into(), role),
+                (format!("{time:>10}").into(), if e.latency.is_none() { role } else { Role::Text }),
+                (if beside { format!(" {why}") } else { String::new() }.into(), role),
             ]);
         }
         lines.push(Vec::new());

@@ -23,7 +23,7 @@ use super::figures;
 use super::heat::{self, LABEL, bar};
 use super::looked::Looked;
 use super::pen::groups;
-use super::requests::{latency, status, what};
+use super::requests::{begins, latency, status, what};
 use super::shown::{Edge, Reason};
 use super::state::State;
 use super::theme::Role;
@@ -47,6 +47,15 @@ pub fn summary(e: &Edge, lines: &mut Vec<Line>) {
             (format!("err {}", figures::share(e.errors, e.requests)).into(), role),
             muted(format!(" of {} requests", figures::exact(e.requests))),
         ]);
+        let client_errors: u64 =
+            e.asked().map_or(0, |(_, a)| a.protocols.iter().map(|p| p.tally.client_errors).sum());
+        if client_errors > 0 {
+            let share = figures::share(client_errors, e.requests);
+            lines.push(vec![
+                (format!("! {share} the client's errors").into(), Role::Warn),
+                muted(", not counted in err"),
+            ]);
+        }
     }
     if e.undecoded > 0 {
         lines.push(vec![(
@@ -132,8 +141,8 @@ fn where_it_goes(e: &Edge, timed: Timed, width: u16, lines: &mut Vec<Line>) {
         }
         None => lines.push(vec![muted(format!("{label:<13}{:>9}  {none}", figures::NONE))]),
     };
-    row("client view", c, n(&client), "the client is not on this host, or out of scope");
-    row("server view", s, n(&server), "the server is not on this host, or out of scope");
+    row("client view", c, n(&client), "not on this host, or not watched");
+    row("server view", s, n(&server), "not on this host, or not watched");
     if c.is_some() && s.is_some() {
         row("network", network, None, "");
     }
@@ -165,7 +174,7 @@ fn dns_facts(asked: &Asked, lines: &mut Vec<Line>) {
             ]);
         };
         row("queries", t.requests, "", Role::Text);
-        row("errors", t.errors, "SERVFAIL, REFUSED, timeout", Role::Warn);
+        row("errors", t.errors, "SERVFAIL REFUSED timeout", Role::Warn);
         row("NXDOMAIN", t.client_errors, "there is no such name", Role::Warn);
         row("unknown", t.unknown, "the answer was not seen", Role::Text);
     }
@@ -252,7 +261,13 @@ fn targets(state: &State, looked: &Looked, main: Option<Protocol>, width: u16, l
 
 /// `GET /orders/{id}`; with its protocol where that is not the main one.
 fn name(t: &TargetCounts, main: Option<Protocol>) -> String {
-    let what = if t.target.is_empty() { t.method.to_string() } else { format!("{} {}", t.method, t.target) };
+    let what = if t.target.is_empty() {
+        t.method.to_string()
+    } else if begins(&t.target, &t.method) {
+        t.target.to_string()
+    } else {
+        format!("{} {}", t.method, t.target)
+    };
     if Some(t.protocol) == main { what } else { format!("{} {what}", t.protocol.as_str()) }
 }
 

@@ -24,7 +24,7 @@ use super::shown::{Edge, Trouble};
 use super::state::State;
 use super::theme::Role;
 use super::{detail_asked, edges, figures};
-use crate::model::{Counters, EntityId, Hist, OUTCOMES, View};
+use crate::model::{Counters, EntityId, Hist, OUTCOMES, Transport, View};
 
 /// The lines, for a width.
 pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
@@ -62,11 +62,14 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         let all = asked.all();
         if all.requests > 0 {
             lines.push(percentiles("latency", &all.latency_us));
+        } else {
+            lines.push(percentiles("turn", &asked.turns.first_us));
         }
-        lines.push(percentiles("turn", &asked.turns.first_us));
     }
-    lines.push(percentiles("connect", &c.connect_us));
-    lines.push(percentiles("round trip", &c.srtt_us));
+    if e.id().transport == Transport::Tcp {
+        lines.push(percentiles("connect", &c.connect_us));
+        lines.push(percentiles("round trip", &c.srtt_us));
+    }
     if let Some(looked) = &state.looked {
         detail_asked::lines(state, e, looked, width, &mut lines);
     }

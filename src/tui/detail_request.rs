@@ -110,7 +110,7 @@ fn both_ends(
             lines.push(vec![
                 muted(format!("{:<15}", "network")),
                 text(format!("{:>14}", figures::micros(network))),
-                muted("  difference of both latencies"),
+                muted("  the difference"),
             ]);
             lines.push(Vec::new());
             let room = usize::from(width.saturating_sub(26)).min(40);

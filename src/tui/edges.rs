@@ -28,6 +28,8 @@ use crate::world::{EdgeId, Filter};
 const QUIET_MS: u64 = 5_000;
 /// Columns that the trend, with the reason of failures, needs at least.
 const TREND_MIN: u16 = 16;
+/// Below so many columns names are shorter.
+const NARROW: u16 = 76;
 /// Columns of the longest reason of a failure, and of the longest short form.
 const REASON: u16 = 17;
 /// See [`REASON`].
@@ -90,19 +92,19 @@ static COLUMNS: [Spec; 16] = [
     spec(Column::Client, "CLIENT", 14, false, 0),
     spec(Column::Server, "SERVER", 14, false, 0),
     spec(Column::Port, "PORT", 5, true, 0),
-    spec(Column::Protocol, "PROTO", 9, false, 2),
-    spec(Column::Rate, "CONN/s", 7, true, 1),
-    spec(Column::Open, "OPEN", 5, true, 4),
-    spec(Column::Requests, "REQ/s", 7, true, 0),
+    spec(Column::Protocol, "PROTO", 9, false, 3),
+    spec(Column::Rate, "CONN/s", 7, true, 2),
+    spec(Column::Open, "OPEN", 5, true, 5),
+    spec(Column::Requests, "REQ/s", 7, true, 1),
     spec(Column::Failed, "ERR", 6, true, 0),
-    spec(Column::Latency50, "p50  ", 9, true, 3),
-    spec(Column::Latency90, "p90  ", 9, true, 7),
+    spec(Column::Latency50, "p50  ", 9, true, 4),
+    spec(Column::Latency90, "p90  ", 9, true, 8),
     spec(Column::Latency99, "p99  ", 9, true, 0),
-    spec(Column::Connect99, "CON p99", 7, true, 9),
-    spec(Column::Rtt, "RTT p50", 7, true, 6),
-    spec(Column::Retransmits, "RETR", 5, true, 8),
-    spec(Column::Out, "OUT", 9, true, 5),
-    spec(Column::In, "IN", 9, true, 5),
+    spec(Column::Connect99, "CON p99", 7, true, 10),
+    spec(Column::Rtt, "RTT p50", 7, true, 7),
+    spec(Column::Retransmits, "RETR", 5, true, 9),
+    spec(Column::Out, "OUT", 9, true, 6),
+    spec(Column::In, "IN", 9, true, 6),
 ];
 
 /// State of the table.
@@ -232,17 +234,27 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
     }
 }
 
+/// Columns of a cell; names give way on a narrow screen.
+fn name_width(c: &Spec, width: u16) -> u16 {
+    if width < NARROW && matches!(c.column, Column::Client | Column::Server) { c.width - 2 } else { c.width }
+}
+
 /// The columns that fit, and the extra width of each of the two names.
 fn layout(width: u16, asked: bool) -> (Vec<&'static Spec>, u16) {
     let mut chosen: Vec<&Spec> = COLUMNS.iter().collect();
     let rank = |c: &Spec| match c.column {
         // Where nothing is asked, connections and their time stand for it.
-        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 10,
+        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 11,
         Column::Rate | Column::Connect99 if !asked => 0,
         _ => c.rank,
     };
-    let total = |c: &[&Spec]| c.iter().map(|c| c.width + 1).sum::<u16>() + 1;
-    let trend = if width >= 100 { TREND_MIN + 8 } else { TREND_MIN };
+    let total = |c: &[&Spec]| c.iter().map(|c| name_width(c, width) + 1).sum::<u16>() + 1;
+    let trend = match width {
+        100.. => TREND_MIN + 8,
+        NARROW.. => TREND_MIN,
+        // Room for the reason of failures only.
+        _ => 9,
+    };
     while total(&chosen) + trend > width {
         let Some(worst) = chosen.iter().map(|c| rank(c)).max().filter(|r| *r > 0) else { break };
         chosen.retain(|c| rank(c) != worst);
@@ -258,7 +270,8 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         return super::view::empty(state, pen, "edges");
     }
     let (chosen, extra) = layout(pen.area.width, edges.asked);
-    let wide = |c: &Spec| c.width + if c.rank == 0 && !c.right { extra } else { 0 };
+    let width = pen.area.width;
+    let wide = |c: &Spec| name_width(c, width) + if c.rank == 0 && !c.right { extra } else { 0 };
     let mut x = 1;
     for c in &chosen {
         let w = wide(c);

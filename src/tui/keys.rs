@@ -82,14 +82,7 @@ static TABLE: &[Key] = &[
     key!("3", "shows the connections", "", [], A::Show(Pane::Connections), [(Char('3'), NONE)]),
     key!("4", "shows the requests", "", [], A::Show(Pane::Requests), [(Char('4'), NONE)]),
     key!("5", "shows the agent", "", [], A::Show(Pane::Agent), [(Char('5'), NONE)]),
-    key!(
-        "/",
-        "filters: web to:api port:80 proto:dns err !idle",
-        "filter",
-        [],
-        A::Filter,
-        [(Char('/'), NONE)]
-    ),
+    key!("/", "filters: to:api port:80 proto:dns err !web", "filter", [], A::Filter, [(Char('/'), NONE)]),
     key!("↑ k", "moves up", "", [], A::Up, [(Up, NONE), (Char('k'), NONE)]),
     key!("↓ j", "moves down", "", [], A::Down, [(Down, NONE), (Char('j'), NONE)]),
     key!("← h", "moves left", "", [Map], A::Left, [(Left, NONE), (Char('h'), NONE)]),

@@ -58,6 +58,8 @@ pub struct Pair {
     pub open: u64,
     /// Whether nothing happened.
     pub idle: bool,
+    /// Whether requests may have been missed.
+    pub incomplete: bool,
 }
 
 /// State of the map.
@@ -353,6 +355,7 @@ fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId
             pair.trouble = pair.trouble.min(e.trouble);
             pair.open += e.open;
             pair.idle &= e.is_idle();
+            pair.incomplete |= e.undecoded > 0;
         }
     }
     pair.edges.sort_by(|a, b| trouble_first(&shown.edges[*a], &shown.edges[*b]));

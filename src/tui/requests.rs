@@ -201,9 +201,16 @@ fn passes(event: &Event, filter: &Filter, names: &NameTable) -> bool {
     })
 }
 
+/// Whether a target says its method itself.
+pub fn begins(target: &str, method: &str) -> bool {
+    target.get(..method.len()).is_some_and(|start| start.eq_ignore_ascii_case(method))
+}
+
 /// `GET /orders/{id}`; `?` where it is not known about what.
 pub fn what(r: &Request) -> String {
     match (&r.target, &r.target_unknown) {
+        // A statement begins with its verb.
+        (Some(target), _) if begins(target, &r.method) => target.to_string(),
         (Some(target), _) => format!("{} {target}", r.method),
         (None, Some(_)) => format!("{} ?", r.method),
         (None, None) => r.method.to_string(),
@@ -267,17 +274,22 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     if view.visible.is_empty() {
         return empty(state, pen);
     }
-    let names = state.world.names();
+    let (names, clock) = (state.world.names(), &state.shown.clock);
     let width = pen.area.width;
     // What fixed columns leave goes to the request and to the names, two parts to one.
     let (protocol, bytes) = (width >= 96, width >= 116);
-    let status_width = if width >= 140 { 20 } else { 13 };
-    let fixed = 13 + 1 + status_width + 1 + 9 + 1;
-    let fixed = 1 + fixed + if protocol { 10 } else { 0 } + if bytes { 18 } else { 0 };
+    let status_width = match width {
+        140.. => 20,
+        72.. => 13,
+        _ => 11,
+    };
+    let time_width = if width >= 72 { 13 } else { 9 };
+    let fixed = 1 + time_width + 1 + status_width + 1 + 9 + 1;
+    let fixed = fixed + if protocol { 10 } else { 0 } + if bytes { 18 } else { 0 };
     let left = width.saturating_sub(fixed + 2);
     let place_width = (left / 2).min(16 + left / 5);
     let columns: [(&str, u16, bool); 8] = [
-        ("TIME", 13, false),
+        ("TIME", time_width, false),
         ("CLIENT → SERVER", place_width, false),
         ("PROTO", if protocol { 9 } else { 0 }, false),
         ("REQUEST", left.saturating_sub(place_width), false),
@@ -306,7 +318,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let late = if time.starts_with("no ") { role } else { timed };
         let size = |n: u64| figures::bytes(n as f64);
         let cells: [(String, Role); 8] = [
-            (state.shown.clock.millis(event.at), Role::Muted),
+            (if width >= 72 { clock.millis(event.at) } else { clock.time(event.at) }, Role::Muted),
             (place(event, names), Role::Strong),
             (r.protocol.as_str().to_owned(), Role::Muted),
             (what(r), Role::Text),

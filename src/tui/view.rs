@@ -143,7 +143,10 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
             let at = Rect::new(area.right() - 2 - columns(close), area.y, columns(close), 1);
             hits.add(at, Hit::Close);
         }
-        detail::draw(state, what, &mut pen.within(inside));
+        let more = detail::draw(state, what, &mut pen.within(inside));
+        if more && area.width > 30 {
+            pen.right(0, area.height - 1, area.width - 2, " ▼ more: PgDn ", Role::Muted);
+        }
     }
     if state.help {
         help::draw(state, &mut pen.within(areas.body));
@@ -203,15 +206,15 @@ fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         (window, 0),
     ];
     // Leaves out what is least important until both sides fit.
-    let room = at.0.saturating_sub(2);
     let mut rank = 4u8;
     let (left, right) = loop {
         let left: Vec<&str> = counts.iter().filter(|c| c.1 < rank).map(|c| c.0.as_str()).collect();
         let right: Vec<_> = figures.iter().filter(|f| f.3 < rank && !f.0.is_empty()).collect();
+        // `webb` and a blank, the texts with ` · ` between them, a blank.
         let w: u16 = 8
-            + left.iter().map(|t| columns(t) + 3).sum::<u16>()
+            + (left.iter().map(|t| columns(t) + 3).sum::<u16>()).saturating_sub(3)
             + right.iter().map(|f| columns(&f.0).max(f.1) + 2).sum::<u16>();
-        if w <= room || rank == 1 {
+        if w <= at.0 || rank == 1 {
             break (left.join(" · "), right);
         }
         rank -= 1;

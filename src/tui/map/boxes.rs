@@ -179,7 +179,8 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
         // Long connections: their number says more than that none was begun.
         (format!("{} open", figures::count(pair.open)), String::new())
     } else {
-        (figures::rate(per_s), figures::short_rate(per_s))
+        let about = |rate| figures::at_least(rate, pair.incomplete && pair.trouble != Trouble::Failing);
+        (about(figures::rate(per_s)), about(figures::short_rate(per_s)))
     };
     let mut texts = Vec::with_capacity(7);
     if let Some(long) = long {

@@ -145,17 +145,22 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
         let right = if width < NARROW { short } else { p99 };
         return vec![first, since, course(node, width, 8, right)];
     }
-    let err = format!("err {share}");
+    let (err, brief) = (format!("err {share}"), format!("×{share}"));
     if width < NARROW {
-        let err = vec![(err, String::new()), (format!("×{share}"), String::new())];
-        let err = fitting(width, (err_role, Role::Text), err);
-        return vec![course(node, width, 6, short), err, ((p99, Role::Muted), (String::new(), Role::Text))];
+        let err = fitting(width, (err_role, Role::Text), vec![(err, String::new()), (brief, String::new())]);
+        let value = p99.split_once(' ').map_or_else(String::new, |(_, value)| value.to_owned());
+        let p99 = vec![(p99, String::new()), (value, String::new())];
+        return vec![course(node, width, 6, short), err, fitting(width, (Role::Muted, Role::Text), p99)];
     }
     let bytes = figures::byte_rate(node.bytes);
     let traffic = vec![(open.clone(), bytes), (open, String::new())];
     vec![
         course(node, width, 8, p99),
-        fitting(width, (err_role, Role::Text), vec![(err.clone(), long), (err, short)]),
+        fitting(
+            width,
+            (err_role, Role::Text),
+            vec![(err.clone(), long.clone()), (err, short.clone()), (brief.clone(), long), (brief, short)],
+        ),
         fitting(width, (Role::Muted, Role::Muted), traffic),
     ]
 }
