@@ -184,7 +184,7 @@ impl Shop {
         let asking: Vec<usize> = (0..self.flows.len())
             .filter(|i| self.flows[*i].asks.is_some_and(|a| !a.targets.is_empty()))
             .collect();
-        let flow = asking[n as usize * 7 % asking.len()];
+        let flow = *asking.get(n as usize * 7 % asking.len().max(1))?;
         let asks = self.flows[flow].asks?;
         let went = self.ask(&asks, self.sequence);
         let target = went.target?;

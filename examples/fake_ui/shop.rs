@@ -14,6 +14,7 @@ use super::model::{
 };
 
 use asks::Asks;
+pub use asks::Target;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -22,7 +22,7 @@ use super::detail_edge::percentiles;
 use super::figures;
 use super::heat::{self, LABEL, bar};
 use super::looked::Looked;
-use super::pen::groups;
+use super::pen::spark;
 use super::requests::{begins, latency, status, what};
 use super::shown::{Edge, Reason};
 use super::state::State;
@@ -51,10 +51,12 @@ pub fn summary(e: &Edge, lines: &mut Vec<Line>) {
             e.asked().map_or(0, |(_, a)| a.protocols.iter().map(|p| p.tally.client_errors).sum());
         if client_errors > 0 {
             let share = figures::share(client_errors, e.requests);
-            lines.push(vec![
-                (format!("! {share} the client's errors").into(), Role::Warn),
-                muted(", not counted in err"),
-            ]);
+            let what = match e.protocols.as_slice() {
+                [Protocol::Dns] => "NXDOMAIN",
+                [Protocol::Http1 | Protocol::Http2] => "4xx",
+                _ => "the client's errors",
+            };
+            lines.push(vec![(format!("! {share} {what}").into(), Role::Warn), muted(", not counted in err")]);
         }
     }
     if e.undecoded > 0 {
@@ -94,22 +96,16 @@ fn heat_map(state: &State, looked: &Looked, width: u16, lines: &mut Vec<Line>) {
     let of = if looked.timed == Timed::Requests { "requests" } else { "turns, not decoded" };
     lines.push(vec![("Latency over time".into(), Role::Accent), muted(format!("   {of}"))]);
     lines.extend(rows);
-    let parts = groups(looked.course.len(), room);
-    let pad = " ".repeat(room - parts.len());
-    if looked.course.iter().any(|p| p.errors > 0) {
-        let mark = |part| looked.course.get(part).is_some_and(|s: &[_]| s.iter().any(has_errors));
-        let marks: String = parts.into_iter().map(|p| if mark(p) { '×' } else { '·' }).collect();
-        lines.push(vec![muted(format!("{:>9}  ", "errors")), (format!("{pad}{marks}").into(), Role::Warn)]);
+    let pad = " ".repeat(room.saturating_sub(looked.course.len()));
+    let errors: Vec<f64> = looked.course.iter().map(|p| p.errors as f64).collect();
+    if errors.iter().any(|n| *n > 0.0) {
+        lines.push(vec![muted(format!("{:>9}  ", "errors")), (spark(&errors, room, 0.0).into(), Role::Warn)]);
     }
     let clock = &state.shown.clock;
     let from = clock.time(looked.course.first().map_or(BootNs(0), |p| p.start));
     let to = clock.time(state.shown.now);
     let gap = " ".repeat(room.saturating_sub(from.len() + to.len() + pad.len()));
     lines.push(vec![muted(format!("{:LABEL$}{pad}{from}{gap}{to}", ""))]);
-}
-
-fn has_errors(p: &crate::world::AskedPoint) -> bool {
-    p.errors > 0
 }
 
 /// Mean times of both ends and what lies between. The same answers were timed at both ends, each by

@@ -47,10 +47,11 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         let since =
             e.row.failing_since.map_or_else(String::new, |at| format!(" since {}", shown.clock.time(at)));
         let success = match e.row.last_success {
-            Some(at) => format!(" · last success {}", shown.clock.time(at)),
-            None => " · no success in the window".to_owned(),
+            Some(at) => format!("  last success {}", shown.clock.time(at)),
+            None => "  no success in the window".to_owned(),
         };
-        lines.push(vec![(format!("× {rate} {}{since}", why.words()).into(), Role::Bad), muted(success)]);
+        lines.push(vec![(format!("× {rate} {}{since}", why.words()).into(), Role::Bad)]);
+        lines.push(vec![muted(success)]);
     }
     detail_asked::summary(e, &mut lines);
     lines.push(Vec::new());

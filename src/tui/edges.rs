@@ -377,6 +377,7 @@ fn reason(reason: Reason, width: u16) -> Cow<'static, str> {
 fn trend(pen: &mut Pen<'_>, x: u16, y: u16, (shown, seconds): (&Shown, usize), e: &Edge) {
     let room = pen.area.width.saturating_sub(x + 1);
     let (bars, words) = trend_widths(room);
+    let words = words.min(room.saturating_sub(bars + 1));
     let why = match (e.worst(), e.is_idle(), e.active) {
         (Some((why, _)), _, _) => reason(why, words).into_owned(),
         (None, true, Some(at)) => format!("idle {}", figures::age(shown.now.since(at))),

@@ -38,6 +38,8 @@ mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_asked;
 mod theme;
 mod view;
 

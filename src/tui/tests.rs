@@ -17,10 +17,10 @@ use crate::model;
 use crate::world::merge_adjacent;
 #[path = "../../examples/fake_ui/shop.rs"]
 #[allow(dead_code, reason = "the example uses all of it")]
-mod shop;
+pub(super) mod shop;
 use shop::Shop;
 
-fn fed(shop: &mut Shop, seconds: usize) -> State {
+pub(super) fn fed(shop: &mut Shop, seconds: usize) -> State {
     let mut state = State::new(&UiOptions { scope: "demo".into(), ..UiOptions::default() });
     let history: Vec<Arc<model::Slice>> = (0..seconds).map(|_| Arc::new(shop.slice())).collect();
     let mut totals = model::Slice::default();
@@ -30,13 +30,13 @@ fn fed(shop: &mut Shop, seconds: usize) -> State {
     let list = (0..9).map(|i| Arc::new(shop.connection(i, 1_000_000 + i as u64, false))).collect();
     state.feed(Feed::Connections { names: vec![], entities: vec![], list });
     (0..40).for_each(|n| state.feed(Feed::Event(shop.event(n))));
-    for n in 0..120 {
-        state.feed(Feed::Event(shop.request(n).unwrap()));
+    for event in (0..120).filter_map(|n| shop.request(n)) {
+        state.feed(Feed::Event(event));
     }
     state
 }
 
-fn draw(state: &mut State, width: u16, height: u16) -> Buffer {
+pub(super) fn draw(state: &mut State, width: u16, height: u16) -> Buffer {
     state.size = Rect::new(0, 0, width, height);
     state.settle();
     let mut buf = Buffer::empty(state.size);
@@ -44,18 +44,18 @@ fn draw(state: &mut State, width: u16, height: u16) -> Buffer {
     buf
 }
 
-fn lines(buf: &Buffer) -> Vec<String> {
+pub(super) fn lines(buf: &Buffer) -> Vec<String> {
     buf.content
         .chunks(buf.area.width.max(1).into())
         .map(|row| row.iter().map(|c| c.symbol()).collect::<String>().trim_end().to_owned())
         .collect()
 }
 
-fn text(state: &mut State, width: u16, height: u16) -> String {
+pub(super) fn text(state: &mut State, width: u16, height: u16) -> String {
     lines(&draw(state, width, height)).join("\n")
 }
 
-fn press(state: &mut State, keys: &str) {
+pub(super) fn press(state: &mut State, keys: &str) {
     for c in keys.chars() {
         let code = match c {
             '\n' => KeyCode::Enter,
@@ -72,13 +72,13 @@ fn press(state: &mut State, keys: &str) {
     }
 }
 
-fn click(state: &mut State, x: u16, y: u16) {
+pub(super) fn click(state: &mut State, x: u16, y: u16) {
     let kind = MouseEventKind::Down(MouseButton::Left);
     state.mouse(&MouseEvent { kind, column: x, row: y, modifiers: KeyModifiers::NONE });
 }
 
 /// Column and row of a text on the screen.
-fn find(buf: &Buffer, what: &str) -> Option<(u16, u16)> {
+pub(super) fn find(buf: &Buffer, what: &str) -> Option<(u16, u16)> {
     lines(buf).iter().enumerate().find_map(|(y, l)| {
         let at = l.find(what)?;
         Some((l[..at].chars().count() as u16, y as u16))
@@ -86,7 +86,7 @@ fn find(buf: &Buffer, what: &str) -> Option<(u16, u16)> {
 }
 
 /// Runs of one style in a row: (text, role), for roles that differ from plain text.
-fn runs(buf: &Buffer, y: u16, theme: Theme) -> Vec<(String, Role)> {
+pub(super) fn runs(buf: &Buffer, y: u16, theme: Theme) -> Vec<(String, Role)> {
     let roles = [Role::Bad, Role::Warn, Role::Ok, Role::Accent, Role::Selected, Role::Strong, Role::Muted];
     let mut out: Vec<(String, Role)> = Vec::new();
     let mut last = None;
@@ -251,7 +251,7 @@ fn sorting_by_a_column_and_around() {
 }
 
 /// The edge to a port on which the most is asked.
-fn edge_on(state: &State, port: u16) -> Option<crate::world::EdgeId> {
+pub(super) fn edge_on(state: &State, port: u16) -> Option<crate::world::EdgeId> {
     let edges = state.shown.edges.iter().filter(|e| e.id().port == port);
     edges.max_by_key(|e| e.latency.map(|l| l.n)).map(|e| e.id().clone())
 }
@@ -549,41 +549,4 @@ fn press_at(state: &mut State, c: char) {
     };
     state.key(&KeyEvent::new(code, KeyModifiers::NONE));
     state.size = size;
-}
-
-/// `WEBB_DUMP=1 cargo test --lib tui::tests::dump -- --nocapture` prints every pane, to be looked at.
-#[test]
-fn dump() {
-    let sizes = [(80, 24), (120, 40), (200, 60)];
-    let mut state = fed(&mut Shop::demo(), 45);
-    let print = std::env::var("WEBB_DUMP").unwrap_or_default();
-    let show = |state: &mut State, what: &str| {
-        for (w, h) in sizes {
-            let screen = text(state, w, h);
-            if print == "1" || print == what {
-                println!("=== {what} {w}x{h}\n{screen}");
-            }
-        }
-    };
-    for (keys, what) in [("1", "map"), ("2", "edges"), ("3", "connections"), ("4", "requests")] {
-        press(&mut state, keys);
-        show(&mut state, what);
-    }
-    press(&mut state, "↑↑\n");
-    show(&mut state, "request");
-    press(&mut state, "\x1b2");
-    for port in [8080, 5432, 443, 6379, 53] {
-        state.edges.selected = edge_on(&state, port);
-        press(&mut state, "\n");
-        show(&mut state, &format!("edge{port}"));
-        state.size = Rect::new(0, 0, 120, 90);
-        if print == format!("edge{port}") {
-            println!("{}", text(&mut state, 120, 100));
-        }
-        press(&mut state, "\x1b");
-    }
-    press(&mut state, "1→\n");
-    show(&mut state, "workload");
-    press(&mut state, "\x1b?");
-    show(&mut state, "help");
 }

@@ -195,3 +195,131 @@ fn asked_of<'a>(slice: &'a Slice, keys: &'a [EdgeKey], view: View) -> impl Itera
     });
     counters.filter_map(|c: &Counters| c.asked.as_deref())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AgentInstance, EdgeSlice, EntityId, Shape, Transport, Verdict};
+    use proptest::prelude::*;
+
+    fn key(client: u64) -> EdgeKey {
+        EdgeKey {
+            client: EntityId(client),
+            server: EntityId(9),
+            addr: [127, 0, 0, 1].into(),
+            port: 80,
+            transport: Transport::Tcp,
+            role_known: true,
+        }
+    }
+
+    /// (client, protocol, target, microseconds, whether it failed)
+    type Asked1 = (u64, u8, u8, u64, bool);
+
+    fn world(seconds: &[Vec<Asked1>]) -> World {
+        let mut world = World::default();
+        for (i, asked) in seconds.iter().enumerate() {
+            let mut edges: Vec<EdgeSlice> = Vec::new();
+            for (client, protocol, target, us, failed) in asked {
+                let at = edges.iter().position(|e| e.key == key(*client)).unwrap_or_else(|| {
+                    edges.push(EdgeSlice::new(key(*client)));
+                    edges.len() - 1
+                });
+                for view in [View::Client, View::Server] {
+                    let us = if view == View::Client { us + 1_000 } else { *us };
+                    let verdict = if *failed { Verdict::Error } else { Verdict::Ok };
+                    let protocol = Protocol::from_number(protocol + 1).unwrap();
+                    let asked = edges[at].view_mut(view).asked_mut();
+                    asked.turns.first_us.record(us / 2);
+                    asked.turns.waits += 1;
+                    asked.undecoded_bytes += 3;
+                    let counts = asked.protocol_mut(protocol);
+                    counts.tally.count(Shape::Unary, verdict, Some(us));
+                    counts.full_us.record(us * 2);
+                    counts.missed += 1;
+                    let name = Arc::from(format!("/{target}"));
+                    asked.target_mut(protocol, &Arc::from("GET"), &name).count(
+                        Shape::Unary,
+                        verdict,
+                        Some(us),
+                    );
+                }
+            }
+            world.push(Arc::new(Slice {
+                agent: AgentInstance(1),
+                sequence: i as u64 + 1,
+                start: BootNs((i as u64 + 1) * 1_000_000_000),
+                length_ns: 1_000_000_000,
+                edges,
+                ..Slice::default()
+            }));
+        }
+        world
+    }
+
+    /// In an order of their own.
+    fn sorted(mut targets: Vec<TargetCounts>) -> Vec<TargetCounts> {
+        targets.sort_by_key(|t| (t.protocol, t.target.clone()));
+        targets
+    }
+
+    proptest! {
+        /// What is summed fast is what is summed slowly, and what is looked at closely is all of it.
+        #[test]
+        fn the_window_is_the_sum_of_what_was_asked(
+            seconds in proptest::collection::vec(
+                proptest::collection::vec((0u64..3, 0u8..3, 0u8..4, 0u64..100_000, any::<bool>()), 0..9), 1..9),
+        ) {
+            let world = world(&seconds);
+            let (window, totals) = (world.edges(300), world.total_edges());
+            prop_assert_eq!(window.len(), totals.len());
+            for (w, t) in window.iter().zip(&totals) {
+                for view in [View::Client, View::Server] {
+                    let of = |row: &crate::world::EdgeRow| match view {
+                        View::Client => row.by_client.clone().unwrap(),
+                        View::Server => row.by_server.clone().unwrap(),
+                    };
+                    let (quick, mut slow) = (of(w), of(t));
+                    let all = slow.asked.as_deref().unwrap().all();
+                    let targets = std::mem::take(&mut slow.asked_mut().targets);
+                    prop_assert_eq!(&quick, &slow);
+                    prop_assert_eq!(sorted(world.targets(&w.keys, view, world.now(), 300)), sorted(targets));
+                    let turns = slow.asked.as_deref().unwrap().turns.first_us.clone();
+                    for (timed, expected) in [(Timed::Requests, all.latency_us), (Timed::Turns, turns)] {
+                        let course = world.asked_course(&w.keys, (view, timed), world.now(), 300);
+                        prop_assert_eq!(course.len(), seconds.len());
+                        let mut sum = Hist::default();
+                        course.iter().for_each(|p| sum.merge(&p.latency_us));
+                        prop_assert_eq!(sum, expected);
+                        prop_assert_eq!(course.iter().map(|p| p.errors).sum::<u64>(), all.errors);
+                    }
+                }
+                let requests: u64 = w.trend.iter().map(|p| p.requests).sum();
+                prop_assert_eq!(requests, w.shown().1.asked.as_ref().unwrap().all().requests);
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_answer_without_an_error_is_a_success() {
+        let ok = |ok: bool| vec![(0, 0, 0, 5, !ok)];
+        let world = world(&[ok(true), ok(false), vec![], ok(false)]);
+        let row = world.edges(60).remove(0);
+        let at = |s: u64| Some(BootNs(s * 1_000_000_000));
+        assert_eq!((row.last_success, row.failing_since), (at(1), at(2)));
+    }
+
+    #[test]
+    fn the_window_may_end_before_now() {
+        let ok = || vec![(0, 0, 0, 5, false)];
+        let world = world(&[ok(), ok(), ok(), ok()]);
+        let starts = |until: u64, seconds| -> Vec<u64> {
+            let until = BootNs(until * 1_000_000_000);
+            let course = world.asked_course(&[key(0)], (View::Client, Timed::Requests), until, seconds);
+            course.iter().map(|p| p.start.0 / 1_000_000_000).collect()
+        };
+        assert_eq!(starts(5, 60), [1, 2, 3, 4]);
+        assert_eq!(starts(4, 2), [2, 3]);
+        assert_eq!(starts(4, u64::MAX), [1, 2, 3]);
+    }
+}
