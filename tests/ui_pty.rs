@@ -55,7 +55,7 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     for mark in ["1 Map", "2 Edges", "3 Connections", "4 Requests", "5 Agent"] {
         t.key("\t", mark);
     }
-    t.type_("\x1b[Z\x1b[Z");
+    t.type_("\x1b[Z\x1b[Z\x1b[Z");
     t.key("", "2 Edges");
     t.until("the edges", |text| text.contains("CLIENT") && text.contains(name));
     t.key("?", "┌ Help ─");
