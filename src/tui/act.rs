@@ -106,6 +106,10 @@ impl State {
     fn go(&mut self, pane: Pane) {
         if pane != self.pane {
             self.detail = None;
+            // Nobody looks at the one that was selected: what comes need not wait for it.
+            if self.pane == Pane::Requests {
+                self.follow_requests();
+            }
         }
         self.pane = pane;
     }

@@ -127,7 +127,7 @@ fn where_it_goes(e: &Edge, timed: Timed, width: u16, lines: &mut Vec<Line>) {
     let n = |h: &Option<Hist>| h.as_ref().map(Hist::count);
     let mut row = |label: &str, us: Option<f64>, n: Option<u64>, none: &str| match us {
         Some(us) => {
-            let count = n.map_or_else(String::new, |n| format!("n {}", figures::count(n)));
+            let count = n.map_or_else(|| none.to_owned(), |n| format!("n {}", figures::count(n)));
             lines.push(vec![
                 muted(format!("{label:<13}")),
                 text(format!("{:>9}  ", figures::micros(us.round() as u64))),
@@ -139,8 +139,10 @@ fn where_it_goes(e: &Edge, timed: Timed, width: u16, lines: &mut Vec<Line>) {
     };
     row("client view", c, n(&client), "not on this host, or not watched");
     row("server view", s, n(&server), "not on this host, or not watched");
-    if c.is_some() && s.is_some() {
-        row("network", network, None, "");
+    if let (Some(a), Some(b)) = (n(&client), n(&server)) {
+        // Where one end saw clearly more than the other these are not the same answers.
+        let same = a.abs_diff(b) * 50 <= a.max(b);
+        row("network", network, None, if same { "" } else { "~ counts differ" });
     }
     if connect.is_some() {
         row("connect", connect, None, "");

@@ -392,7 +392,7 @@ fn trend(pen: &mut Pen<'_>, x: u16, y: u16, (shown, seconds): (&Shown, usize), e
     let missing = seconds.saturating_sub(values.len());
     for (i, part) in parts.into_iter().enumerate() {
         let known = part.start.saturating_sub(missing)..part.end.saturating_sub(missing);
-        let failing = e.row.trend[known.clone()].iter().any(|p| p.failures + p.errors > 0);
+        let failing = e.row.trend[known.clone()].iter().any(|p| p.failures > 0 || p.errors > 0);
         let n = part.len().max(1) as f64;
         let mean = values[known].iter().sum::<f64>() / n;
         let (glyph, role) = if failing {

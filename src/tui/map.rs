@@ -351,7 +351,7 @@ fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId
             pair.edges.push(i);
             pair.rate += e.busy();
             let (failed, tried) = e.err();
-            pair.failures = (pair.failures.0 + failed, pair.failures.1 + tried);
+            pair.failures = (pair.failures.0.saturating_add(failed), pair.failures.1.saturating_add(tried));
             pair.trouble = pair.trouble.min(e.trouble);
             pair.open += e.open;
             pair.idle &= e.is_idle();

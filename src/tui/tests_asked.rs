@@ -392,6 +392,29 @@ fn hostile_requests_do_no_harm() {
     }
 }
 
+#[test]
+fn details_fit_into_any_size() {
+    let (_, mut state) = on_requests(45);
+    let sizes = |state: &mut State| {
+        for width in [1, 2, 10, 39, 40, 41, 47, 60, 79, 100, 119, 120, 121, 179, 200] {
+            for height in [1, 2, 9, 10, 11, 24, 40, 120] {
+                draw(state, width, height);
+            }
+        }
+    };
+    sizes(&mut state);
+    press(&mut state, "↑↑\n");
+    sizes(&mut state);
+    for port in [8080, 5432, 443, 6379, 53, 9002] {
+        press(&mut state, "2");
+        state.edges.selected = edge_on(&state, port);
+        press(&mut state, "\n");
+        assert!(matches!(state.detail, Some(Detail::Edge(_))));
+        sizes(&mut state);
+        press(&mut state, "1");
+    }
+}
+
 /// `WEBB_DUMP=1 cargo test --lib tui::tests_asked::dump -- --nocapture` prints every pane, to be looked at.
 #[test]
 fn dump() {
@@ -401,6 +424,9 @@ fn dump() {
     let show = |state: &mut State, what: &str| {
         for (w, h) in sizes {
             let screen = text(state, w, h);
+            state.ascii = true;
+            assert!(text(state, w, h).is_ascii(), "{what}");
+            state.ascii = false;
             if print == "1" || print == what {
                 println!("=== {what} {w}x{h}\n{screen}");
             }

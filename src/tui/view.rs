@@ -339,7 +339,7 @@ fn key_line(state: &State, pen: &mut Pen<'_>) {
         return;
     }
     if state.filter.editing {
-        let text = "name  from:web  to:api  port:9002  proto:dns  err  idle  !not  Enter keeps  Esc clears";
+        let text = "name from:web to:api port:80 proto:dns err !idle · Enter keeps · Esc clears";
         pen.put(1, y, width - 2, text, Role::Muted);
         return;
     }

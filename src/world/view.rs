@@ -295,8 +295,8 @@ impl Trend {
         p.good |= is_good(c);
         let Some(asked) = &c.asked else { return };
         for t in asked.protocols.iter().map(|p| &p.tally) {
-            p.requests += t.requests;
-            p.errors += t.errors;
+            p.requests = p.requests.saturating_add(t.requests);
+            p.errors = p.errors.saturating_add(t.errors);
         }
         p.latency_us = p.latency_us.max(slowest(asked));
     }
@@ -311,7 +311,7 @@ impl Trend {
         let last = self.points.iter().rposition(|p| p.good);
         self.last_success = last.map(&start);
         let after = last.map_or(0, |i| i + 1);
-        let failed = self.points.iter().skip(after).position(|p| p.failures + p.errors > 0);
+        let failed = self.points.iter().skip(after).position(|p| p.failures.saturating_add(p.errors) > 0);
         self.failing_since = failed.map(|i| start(after + i));
     }
 }
