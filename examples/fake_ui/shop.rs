@@ -1,7 +1,7 @@
 //! A made-up shop as slices, events and a status: for looking at the UI, and for its tests.
 
 #[path = "asks.rs"]
-mod asks;
+pub mod asks;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -14,7 +14,6 @@ use super::model::{
 };
 
 use asks::Asks;
-pub use asks::Target;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -8,6 +8,7 @@ use super::feed::{Feed, UiOptions};
 use super::requests::KEPT;
 use super::state::{Detail, State};
 use super::tests::shop::Shop;
+use super::tests::shop::asks::Target;
 use super::tests::{click, draw, edge_on, fed, find, lines, press, runs, text};
 use super::theme::{Role, Theme};
 use crate::model::{self, Event, Request, Shape, Timing, Verdict};
@@ -271,7 +272,7 @@ fn edges_say_what_is_asked_and_what_is_only_timed() {
 fn a_server_that_answers_only_errors_fails_though_it_takes_connections() {
     let mut shop = Shop::demo();
     let mut state = fed(&mut shop, 20);
-    static BAD: [super::tests::shop::Target; 1] = [super::tests::shop::Target {
+    static BAD: [Target; 1] = [Target {
         method: "GET",
         target: "/",
         share: 1000,
