@@ -91,20 +91,20 @@ const fn spec(column: Column, title: &'static str, width: u16, right: bool, rank
 static COLUMNS: [Spec; 16] = [
     spec(Column::Client, "CLIENT", 14, false, 0),
     spec(Column::Server, "SERVER", 14, false, 0),
-    spec(Column::Port, "PORT", 5, true, 0),
-    spec(Column::Protocol, "PROTO", 9, false, 3),
-    spec(Column::Rate, "CONN/s", 7, true, 2),
-    spec(Column::Open, "OPEN", 5, true, 5),
-    spec(Column::Requests, "REQ/s", 7, true, 1),
+    spec(Column::Port, "PORT", 5, true, 1),
+    spec(Column::Protocol, "PROTO", 9, false, 5),
+    spec(Column::Rate, "CONN/s", 7, true, 4),
+    spec(Column::Open, "OPEN", 5, true, 7),
+    spec(Column::Requests, "REQ/s", 7, true, 3),
     spec(Column::Failed, "ERR", 6, true, 0),
-    spec(Column::Latency50, "p50  ", 9, true, 4),
-    spec(Column::Latency90, "p90  ", 9, true, 8),
-    spec(Column::Latency99, "p99  ", 9, true, 0),
-    spec(Column::Connect99, "CON p99", 7, true, 10),
-    spec(Column::Rtt, "RTT p50", 7, true, 7),
-    spec(Column::Retransmits, "RETR", 5, true, 9),
-    spec(Column::Out, "OUT", 9, true, 6),
-    spec(Column::In, "IN", 9, true, 6),
+    spec(Column::Latency50, "p50  ", 9, true, 6),
+    spec(Column::Latency90, "p90  ", 9, true, 10),
+    spec(Column::Latency99, "p99  ", 9, true, 2),
+    spec(Column::Connect99, "CON p99", 7, true, 12),
+    spec(Column::Rtt, "RTT p50", 7, true, 9),
+    spec(Column::Retransmits, "RETR", 5, true, 11),
+    spec(Column::Out, "OUT", 9, true, 8),
+    spec(Column::In, "IN", 9, true, 8),
 ];
 
 /// State of the table.
@@ -244,8 +244,9 @@ fn layout(width: u16, asked: bool) -> (Vec<&'static Spec>, u16) {
     let mut chosen: Vec<&Spec> = COLUMNS.iter().collect();
     let rank = |c: &Spec| match c.column {
         // Where nothing is asked, connections and their time stand for it.
-        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 11,
-        Column::Rate | Column::Connect99 if !asked => 0,
+        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 13,
+        Column::Connect99 if !asked => 2,
+        Column::Rate if !asked => 3,
         _ => c.rank,
     };
     let total = |c: &[&Spec]| c.iter().map(|c| name_width(c, width) + 1).sum::<u16>() + 1;

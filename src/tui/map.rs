@@ -58,6 +58,8 @@ pub struct Pair {
     pub open: u64,
     /// Whether nothing happened.
     pub idle: bool,
+    /// Whether `rate` is of requests alone.
+    pub asked: bool,
     /// Whether requests may have been missed.
     pub incomplete: bool,
 }
@@ -344,7 +346,7 @@ impl Map {
 
 /// All edges from one workload to another that pass the filter.
 fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId) -> Pair {
-    let mut pair = Pair { idle: true, ..Pair::default() };
+    let mut pair = Pair { idle: true, asked: true, ..Pair::default() };
     for &i in shown.nodes.get(client).map_or(&[][..], |n| &n.edges) {
         let e = &shown.edges[i];
         if e.id().client == *client && e.id().server == *server && e.passes(filter) {
@@ -355,6 +357,7 @@ fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId
             pair.trouble = pair.trouble.min(e.trouble);
             pair.open += e.open;
             pair.idle &= e.is_idle();
+            pair.asked &= e.requests > 0 || e.rate == 0.0;
             pair.incomplete |= e.undecoded > 0;
         }
     }

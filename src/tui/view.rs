@@ -299,14 +299,14 @@ fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     for (i, pane) in PANES.into_iter().enumerate() {
         let current = state.pane == pane;
         let start = x;
-        x = pen.text(x, 1, &format!("{} ", i + 1), if current { Role::Accent } else { Role::Muted });
+        x = pen.text(x, 1, &format!("{}", i + 1), if current { Role::Accent } else { Role::Muted });
         if !narrow || current {
-            x = pen.text(x, 1, pane.title(), if current { Role::Strong } else { Role::Muted });
+            x = pen.text(x + 1, 1, pane.title(), if current { Role::Strong } else { Role::Muted });
         }
         hits.add(Rect::new(pen.area.x + start, pen.area.y + 1, x - start, 1), Hit::Tab(pane));
-        x += 2;
+        x += if narrow { 1 } else { 2 };
     }
-    let room = pen.area.width.saturating_sub(x + 1);
+    let room = pen.area.width.saturating_sub(x);
     let line = &state.filter;
     let (text, role) = match (&line.error, line.editing, line.text.is_empty()) {
         (Some(error), _, _) => (format!("/ {}  {error}", line.text), Role::Bad),

@@ -182,7 +182,12 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
         let about = |rate| figures::at_least(rate, pair.incomplete && pair.trouble != Trouble::Failing);
         (about(figures::rate(per_s)), about(figures::short_rate(per_s)))
     };
-    let mut texts = Vec::with_capacity(7);
+    let mut texts = Vec::with_capacity(8);
+    // What is counted is said where there is room for it.
+    let unit = rate.strip_suffix("/s").filter(|_| pair.trouble != Trouble::Failing);
+    let unit = unit.map(|n| format!("{n} {}/s", if pair.asked { "req" } else { "conn" }));
+    let whole = format!(" {} {} ", unit.as_deref().unwrap_or(&rate), long.as_deref().unwrap_or(""));
+    texts.push(whole.replace("  ", " "));
     if let Some(long) = long {
         texts.push(format!(" {rate} {long} "));
         if !short.is_empty() {

@@ -110,10 +110,11 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
         return vec![((words, Role::Muted), (String::new(), Role::Muted))];
     }
     // Requests where they are decoded, else connections.
-    let rates = [node.asked, node.served, node.asks, node.begun];
-    let rate = rates.into_iter().find(|r| *r > 0.0).unwrap_or(0.0);
+    let rates = [(node.asked, "req/s"), (node.served, "conn/s"), (node.asks, "req/s")];
+    let (rate, unit) = rates.into_iter().find(|r| r.0 > 0.0).unwrap_or((node.begun, "conn/s"));
     let about = |rate: String| figures::at_least(rate, node.incomplete);
     let (long, short) = (about(figures::rate(rate)), about(figures::short_rate(rate)));
+    let whole = about(format!("{} {}", figures::sig3(rate), unit));
     let share = figures::share(node.failures.0, node.failures.1);
     let err_role = if node.trouble == Trouble::None { Role::Muted } else { Role::Warn };
     let open = format!("{} open", figures::count(node.open));
@@ -159,7 +160,13 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
         fitting(
             width,
             (err_role, Role::Text),
-            vec![(err.clone(), long.clone()), (err, short.clone()), (brief.clone(), long), (brief, short)],
+            vec![
+                (err.clone(), whole),
+                (err.clone(), long.clone()),
+                (err, short.clone()),
+                (brief.clone(), long),
+                (brief, short),
+            ],
         ),
         fitting(width, (Role::Muted, Role::Muted), traffic),
     ]
