@@ -112,6 +112,8 @@ impl State {
             }
         }
         self.pane = pane;
+        // The next key may come before the next frame: rows are there to be selected at once.
+        self.settle();
     }
 
     fn back(&mut self) {
