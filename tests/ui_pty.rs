@@ -24,8 +24,13 @@ const BOUNDS: (Duration, Duration) = if cfg!(debug_assertions) {
 };
 
 /// Something that stands in one view only, whatever the size.
-const VIEWS: [(&str, &str); 4] =
-    [("1", "1 Map"), ("2", "2 Edges"), ("3", "3 Connections"), ("4", "Loss since the agent started")];
+const VIEWS: [(&str, &str); 5] = [
+    ("1", "1 Map"),
+    ("2", "2 Edges"),
+    ("3", "3 Connections"),
+    ("4", "4 Requests"),
+    ("5", "Loss since the agent started"),
+];
 
 /// Whether the screen was drawn for this height: what was there before has its last line elsewhere.
 fn drawn(text: &str, rows: u16) -> bool {
@@ -47,10 +52,10 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     for (key, mark) in VIEWS {
         t.key(key, mark);
     }
-    for mark in ["1 Map", "2 Edges", "3 Connections", "4 Agent"] {
+    for mark in ["1 Map", "2 Edges", "3 Connections", "4 Requests", "5 Agent"] {
         t.key("\t", mark);
     }
-    t.type_("\x1b[Z\x1b[Z");
+    t.type_("\x1b[Z\x1b[Z\x1b[Z");
     t.key("", "2 Edges");
     t.until("the edges", |text| text.contains("CLIENT") && text.contains(name));
     t.key("?", "┌ Help ─");
@@ -100,7 +105,7 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     t.resize(cols, rows);
     t.until("the first size", |text| drawn(text, rows));
     // A key that comes at the very moment of a resize may be held back until the next one is pressed.
-    t.press_until("4", "4 Agent");
+    t.press_until("5", "5 Agent");
     t.press_until("2", "2 Edges");
 
     t.type_("q");

@@ -24,8 +24,10 @@ async fn main() {
         let mut totals = model::Slice::default();
         history.iter().for_each(|s| webb::world::merge_adjacent(&mut totals, s));
         let (mut events, mut status, mut n) = (false, false, 0);
+        let (mut requests, mut answered) = (false, 0);
         let _ =
             feed.send(Feed::Snapshot { node: "node1".into(), scope: "demo".into(), totals, history }).await;
+        let mut fifth = tokio::time::interval(Duration::from_millis(200));
         let mut second = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
@@ -39,8 +41,17 @@ async fn main() {
                         n += 1;
                     }
                 }
+                _ = fifth.tick(), if requests => {
+                    for _ in 0..5 {
+                        if let Some(event) = shop.request(answered) {
+                            let _ = feed.send(Feed::Event(event)).await;
+                        }
+                        answered += 1;
+                    }
+                }
                 want = wants.recv() => match want {
                     Some(Want::Events { on }) => events = on,
+                    Some(Want::Requests { on, .. }) => requests = on,
                     Some(Want::Status { on }) => {
                         status = on;
                         if on {

@@ -1,5 +1,8 @@
 //! A made-up shop as slices, events and a status: for looking at the UI, and for its tests.
 
+#[path = "asks.rs"]
+pub mod asks;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -9,6 +12,8 @@ use super::model::{
     Hook, HookState, Isns, LossKind, Name, NameKind, Outcome, Owner, OwnerEvidence, Process, ProcessKey,
     Role, RoleEvidence, Scope, Seen, Side, Slice, Status, Totals, Transport, UtcOffset, View,
 };
+
+use asks::Asks;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -27,6 +32,8 @@ pub struct Flow {
     pub fails: Option<(Outcome, u64)>,
     /// Open ones.
     pub open: u64,
+    /// What is asked on them.
+    pub asks: Option<Asks>,
     /// Active only while this holds for the second.
     pub when: fn(u64) -> bool,
 }
@@ -42,16 +49,22 @@ pub struct Shop {
     random: u64,
 }
 
+fn transport(port: u16) -> Transport {
+    if port == 53 { Transport::Udp } else { Transport::Tcp }
+}
+
 fn always(_: u64) -> bool {
     true
 }
 
 impl Shop {
-    /// The demo's shape: nine services, one refusing, one slow, one failing now and then, one idle.
+    /// The demo's shape: services of which one refuses, one is slow now and then, one fails now and
+    /// then, one is idle; requests of several protocols between them.
     pub fn demo() -> Shop {
         let names = ["web", "api", "orders", "stock", "postgres", "cron", "mail", "batch"];
         let mut services: Vec<_> = names.iter().map(|n| ((*n).to_owned(), NameKind::Script)).collect();
         services.push(("93.184.216.34".to_owned(), NameKind::Address));
+        services.extend(["cache", "dns"].map(|n| (n.to_owned(), NameKind::Script)));
         let flow = |client, server, port, rate, connect_us| Flow {
             ends: (client, server),
             port,
@@ -59,25 +72,34 @@ impl Shop {
             connect_us,
             fails: None,
             open: 0,
+            asks: None,
             when: always,
         };
+        let ask = |asks: Asks, rate: u64| Some(Asks { rate, ..asks });
         Shop {
             services,
             flows: vec![
-                Flow { open: 40, fails: Some((Outcome::ResetByServer, 19)), ..flow(0, 1, 8080, 82.0, 120) },
-                Flow { open: 12, ..flow(1, 2, 9001, 41.0, 90) },
+                Flow {
+                    open: 40,
+                    fails: Some((Outcome::ResetByServer, 19)),
+                    asks: Some(asks::HTTP),
+                    ..flow(0, 1, 8080, 82.0, 120)
+                },
+                Flow { open: 12, asks: Some(asks::GRPC), ..flow(1, 2, 9001, 41.0, 90) },
                 Flow {
                     fails: Some((Outcome::Refused, 1000)),
                     when: |t| t > 20,
                     ..flow(1, 3, 9002, 12.0, 80)
                 },
-                Flow { open: 8, ..flow(1, 4, 5432, 0.0, 70) },
-                Flow { open: 3, ..flow(2, 4, 5432, 3.3, 70) },
+                Flow { open: 8, asks: Some(asks::SQL), ..flow(1, 4, 5432, 0.0, 70) },
+                Flow { open: 3, asks: ask(asks::SQL, 12), ..flow(2, 4, 5432, 3.3, 70) },
                 Flow { when: |t| t % 90 < 20, ..flow(5, 4, 5432, 0.5, 65) },
-                Flow { open: 2, ..flow(2, 8, 443, 1.2, 48_000) },
+                Flow { open: 2, asks: Some(asks::TLS), ..flow(2, 8, 443, 1.2, 48_000) },
                 Flow { fails: Some((Outcome::TimedOut, 300)), ..flow(2, 6, 25, 0.4, 30_000) },
                 Flow { when: |t| t < 30, ..flow(7, 2, 9001, 2.0, 95) },
                 Flow { open: 1, ..flow(6, 1, 8080, 0.2, 100) },
+                Flow { open: 6, asks: Some(asks::REDIS), ..flow(1, 9, 6379, 0.0, 60) },
+                Flow { asks: Some(asks::DNS), ..flow(1, 10, 53, 0.0, 60) },
             ],
             sequence: 0,
             random: 7,
@@ -98,6 +120,7 @@ impl Shop {
                 connect_us: 50 + (i as u64 * 37) % 5000,
                 fails: (i % 17 == 0).then_some((Outcome::Refused, 400)),
                 open: (i % 5) as u64,
+                asks: Some(Asks { rate: 8, ..[asks::HTTP, asks::GRPC, asks::SQL][i % 3] }),
                 when: always,
             });
         }
@@ -166,7 +189,7 @@ impl Shop {
                 server: self.entity(f.ends.1),
                 addr: IpAddr::V4(Ipv4Addr::new(10, 0, 0, f.ends.1 as u8)),
                 port: f.port,
-                transport: Transport::Tcp,
+                transport: transport(f.port),
                 role_known: true,
             };
             let thousandths = (f.rate * 1000.0) as u64;
@@ -203,6 +226,11 @@ impl Shop {
                 c.bytes_to_server += f.open * 1_500;
                 c.bytes_to_client += f.open * 9_000;
                 c.srtt_us.record(f.connect_us / 2);
+            }
+            if let Some(asks) = f.asks {
+                let far = self.services[f.ends.1].1 == NameKind::Address;
+                let views = if far { &[View::Client][..] } else { &[View::Client, View::Server] };
+                self.ask_for_a_second(&asks, t, &mut e, views);
             }
             slice.edges.push(e);
         }
@@ -275,7 +303,7 @@ impl Shop {
         };
         Connection {
             id: ConnectionId(n + 1),
-            transport: Transport::Tcp,
+            transport: transport(f.port),
             state,
             role_known: true,
             client: side(f.ends.0, Role::Client, client, server),

@@ -12,7 +12,7 @@ use super::args::{Global, ThemeArg};
 use super::error::CliError;
 use super::node::Node;
 use crate::client::{Backoff, Client, ClientError, Follow, Update};
-use crate::model::{EventMessage, Filter};
+use crate::model::{EventKind, EventMessage, Filter};
 use crate::tui::{self, Feed, Theme, UiOptions, Want};
 
 /// Updates that wait for the UI.
@@ -50,7 +50,7 @@ pub(super) fn run(global: &Global, node: Node) -> Result<(), CliError> {
             feed.clone(),
             clients,
         ));
-        let fetch = tokio::spawn(Fetcher { client, feed, tasks: [None, None, None] }.run(wants));
+        let fetch = tokio::spawn(Fetcher { client, feed, tasks: [None, None, None, None] }.run(wants));
         let shown = tui::run(options, fed, want).await;
         follow.abort();
         fetch.abort();
@@ -109,8 +109,8 @@ async fn feed_slices(mut follow: Follow, feed: mpsc::Sender<Feed>, clients: watc
 struct Fetcher {
     client: watch::Receiver<Option<Client>>,
     feed: mpsc::Sender<Feed>,
-    /// Connections, events, status.
-    tasks: [Option<JoinHandle<()>>; 3],
+    /// Connections, events of connections, status, requests.
+    tasks: [Option<JoinHandle<()>>; 4],
 }
 
 impl Fetcher {
@@ -120,6 +120,7 @@ impl Fetcher {
                 Want::Connections { on } => (0, on),
                 Want::Events { on } => (1, on),
                 Want::Status { on } => (2, on),
+                Want::Requests { on, .. } => (3, on),
             };
             if let Some(task) = self.tasks[slot].take() {
                 task.abort();
@@ -131,6 +132,10 @@ impl Fetcher {
                         tokio::spawn(again(client, feed, Duration::from_secs(5), connections))
                     }
                     Want::Events { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), events)),
+                    Want::Requests { port, .. } => {
+                        let requests = move |client, feed| requests(client, feed, port);
+                        tokio::spawn(again(client, feed, Duration::from_secs(1), requests))
+                    }
                     Want::Status { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), status)),
                 });
             }
@@ -180,15 +185,30 @@ async fn connections(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(),
     Ok(())
 }
 
-async fn events(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {
-    let mut messages = client.watch_events(&Filter::default(), 200, true).await?;
+async fn events(client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {
+    use EventKind::{Adopted, Closed, Established, Failed, Opened};
+    let kinds = vec![Adopted, Opened, Established, Failed, Closed];
+    watch(client, feed, Filter { event_kinds: kinds, ..Filter::default() }, Feed::Missed).await
+}
+
+async fn requests(client: Client, feed: mpsc::Sender<Feed>, port: Option<u16>) -> Result<(), ClientError> {
+    let filter = Filter { event_kinds: vec![EventKind::Request], server_port: port, ..Filter::default() };
+    watch(client, feed, filter, Feed::MissedRequests).await
+}
+
+/// The newest events and those that come.
+async fn watch(
+    mut client: Client,
+    feed: mpsc::Sender<Feed>,
+    filter: Filter,
+    missed: fn(u64) -> Feed,
+) -> Result<(), ClientError> {
+    let mut messages = client.watch_events(&filter, 200, true).await?;
     while let Some(message) = messages.next().await {
         let fed = match message? {
             EventMessage::Event(event) => Feed::Event(event),
-            EventMessage::Missed(n) => Feed::Missed(n),
-            EventMessage::Names(n) => {
-                Feed::Connections { names: n.names, entities: n.entities, list: Vec::new() }
-            }
+            EventMessage::Missed(n) => missed(n),
+            EventMessage::Names(n) => Feed::Names { names: n.names, entities: n.entities },
         };
         if feed.send(fed).await.is_err() {
             return Ok(());

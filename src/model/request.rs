@@ -88,12 +88,17 @@ impl Tally {
 
     /// Adds another interval, or another edge.
     pub fn merge(&mut self, other: &Tally) {
+        self.merge_counts(other);
+        self.latency_us.merge(&other.latency_us);
+    }
+
+    /// [`Tally::merge`] without the histogram.
+    pub fn merge_counts(&mut self, other: &Tally) {
         self.requests = self.requests.saturating_add(other.requests);
         self.errors = self.errors.saturating_add(other.errors);
         self.client_errors = self.client_errors.saturating_add(other.client_errors);
         self.unknown = self.unknown.saturating_add(other.unknown);
         self.not_timed = self.not_timed.saturating_add(other.not_timed);
-        self.latency_us.merge(&other.latency_us);
     }
 }
 

@@ -69,9 +69,12 @@ impl Counters {
         self.merge_later_counts(later);
         self.connect_us.merge(&later.connect_us);
         self.srtt_us.merge(&later.srtt_us);
+        if let Some(asked) = &later.asked {
+            self.asked_mut().merge(asked);
+        }
     }
 
-    /// [`Counters::merge_later`] without the histograms of connections.
+    /// [`Counters::merge_later`] without histograms, requests and turns.
     pub fn merge_later_counts(&mut self, later: &Counters) {
         self.opened = self.opened.saturating_add(later.opened);
         self.established = self.established.saturating_add(later.established);
@@ -84,9 +87,6 @@ impl Counters {
         self.bytes_to_client = self.bytes_to_client.saturating_add(later.bytes_to_client);
         self.retransmits = self.retransmits.saturating_add(later.retransmits);
         self.open = later.open;
-        if let Some(asked) = &later.asked {
-            self.asked_mut().merge(asked);
-        }
     }
 
     /// Requests and turns, made if absent.

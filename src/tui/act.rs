@@ -106,8 +106,14 @@ impl State {
     fn go(&mut self, pane: Pane) {
         if pane != self.pane {
             self.detail = None;
+            // Nobody looks at the one that was selected: what comes need not wait for it.
+            if self.pane == Pane::Requests {
+                self.follow_requests();
+            }
         }
         self.pane = pane;
+        // The next key may come before the next frame: rows are there to be selected at once.
+        self.settle();
     }
 
     fn back(&mut self) {
@@ -120,6 +126,7 @@ impl State {
                 Pane::Map => self.map.selected = None,
                 Pane::Edges => self.edges.selected = None,
                 Pane::Connections => self.connections.selected = None,
+                Pane::Requests => self.follow_requests(),
                 Pane::Agent => {}
             }
         }
@@ -130,6 +137,7 @@ impl State {
             Pane::Map => self.map.detail(&self.shown),
             Pane::Edges => self.edges.selected.clone().map(Detail::Edge),
             Pane::Connections => self.connections.selected.map(Detail::Connection),
+            Pane::Requests => self.requests.selected().map(Detail::Request),
             Pane::Agent => return,
         };
         match detail {
@@ -151,6 +159,7 @@ impl State {
             Pane::Map => self.map.detail(&self.shown),
             Pane::Edges => self.edges.selected.clone().map(Detail::Edge),
             Pane::Connections => self.connections.selected.map(Detail::Connection),
+            Pane::Requests => self.requests.selected().map(Detail::Request),
             Pane::Agent => None,
         };
         if detail.is_some() {
@@ -168,6 +177,11 @@ impl State {
             Pane::Map => self.map.step(&self.shown, dx, dy),
             Pane::Edges => self.edges.step(dy),
             Pane::Connections => self.connections.step(dy),
+            Pane::Requests => {
+                if self.requests.step(dy) {
+                    self.follow_requests();
+                }
+            }
             Pane::Agent => self.agent_scroll = self.agent_scroll.saturating_add_signed(dy as i16),
         }
         self.follow();
@@ -189,6 +203,12 @@ impl State {
             Pane::Edges => self.edges.step(by),
             Pane::Connections if pages == isize::MAX => self.connections.selected = None,
             Pane::Connections => self.connections.step(by),
+            Pane::Requests if pages == isize::MAX => self.follow_requests(),
+            Pane::Requests => {
+                if self.requests.step(by) {
+                    self.follow_requests();
+                }
+            }
             Pane::Agent => self.agent_scroll = to(self.agent_scroll),
         }
         self.follow();
@@ -197,10 +217,16 @@ impl State {
     fn pause(&mut self) {
         if self.paused.take().is_some() {
             self.connections.resume();
+            self.requests.resume();
             self.show();
         } else if self.link != Link::Connecting {
             self.paused = Some(0);
         }
+    }
+
+    /// The list of requests stays at the newest again.
+    fn follow_requests(&mut self) {
+        self.requests.follow(self.paused.is_some());
     }
 
     fn change_window(&mut self) {
@@ -222,6 +248,9 @@ impl State {
                 self.edges.selected.as_ref().and_then(|id| self.shown.edge(id)).map(super::edges::words)
             }
             Pane::Connections => self.connections.selected_text(),
+            Pane::Requests => {
+                self.requests.selected().map(|e| super::requests::words(&e, self.world.names()))
+            }
             Pane::Agent => None,
         };
         match text {
@@ -258,6 +287,11 @@ impl State {
             Pane::Map => self.map.scroll_by(0, by),
             Pane::Edges => self.edges.scroll_by(by),
             Pane::Connections => self.connections.scroll_by(by),
+            Pane::Requests => {
+                if self.requests.step(by) {
+                    self.follow_requests();
+                }
+            }
             Pane::Agent => self.agent_scroll = self.agent_scroll.saturating_add_signed(by as i16),
         }
     }
@@ -289,6 +323,10 @@ impl State {
             Hit::Node(id) => {
                 let again = self.map.selected_node() == Some(&id);
                 self.map.select_node(id);
+                self.after_click(again);
+            }
+            Hit::Request(sequence) => {
+                let again = self.requests.select(sequence);
                 self.after_click(again);
             }
             Hit::Connection(id) => {

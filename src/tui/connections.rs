@@ -157,6 +157,8 @@ fn passes(c: &Connection, filter: &Filter, names: &NameTable) -> bool {
     filter.matches(&Subject {
         client: &[&client, &client_at, &client_proc],
         server: &[&server, &server_at, &server_proc],
+        asked: &[],
+        protocols: &[],
         port: c.server.address.port,
         failing: c.outcome.is_some_and(|o| o.is_failure()),
         idle: c.bytes() == (0, 0),

@@ -1,21 +1,23 @@
 //! Edges: a table of who talks to whom. Columns have fixed widths; those that do not fit are left out.
 //!
 //! ```text
-//!  CLIENT ▸        SERVER           PORT  CONN/s▼  OPEN   ERR  CON p99  RTT p50       OUT        IN  TREND
-//!  api             stock            9002    12.0      0  100 %       -        -     0 B/s     0 B/s  ×××××××× refused
-//!  web             api              8080    8.40     40  1.9 %   41 ms    60 µs  400 kB/s 2.10 MB/s  ▂▂▃▇▅▂▃▂
+//!  CLIENT   SERVER     PORT PROTO      CONN/s  OPEN   REQ/s    ERR        p50        p99  TREND
+//!  api      stock      9002              12.0     0       -  100 %          -          -  ×××××××× refused
+//!  web      api        8080 http         8.40    40     820  1.9 %  8.20 ms     41 ms     ▂▂▃▇▅▂▃▂
+//!  api      vault      8200 tls          0.20     3       -    0 %  3.10 ms t   12 ms t   ▁▁▂▁▁▂▁▁
 //! ```
 //!
 //! Trouble stands first, then rate; rows keep their order until the person sorts or five quiet
 //! seconds pass, and the selection follows the edge, not the row.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use ratatui::layout::Rect;
 
 use super::figures;
 use super::pen::{Pen, columns, eighth, groups};
-use super::shown::{Edge, Shown, Trouble, trouble_first};
+use super::shown::{Edge, Latency, Reason, Shown, Trouble, trouble_first};
 use super::state::State;
 use super::theme::Role;
 use super::view::{Hit, Hits};
@@ -26,6 +28,8 @@ use crate::world::{EdgeId, Filter};
 const QUIET_MS: u64 = 5_000;
 /// Columns that the trend, with the reason of failures, needs at least.
 const TREND_MIN: u16 = 16;
+/// Below so many columns names are shorter.
+const NARROW: u16 = 76;
 /// Columns of the longest reason of a failure, and of the longest short form.
 const REASON: u16 = 17;
 /// See [`REASON`].
@@ -49,8 +53,16 @@ pub enum Column {
     Open,
     /// Share that failed.
     Failed,
-    /// Median of connecting.
-    Connect50,
+    /// Main protocol.
+    Protocol,
+    /// Requests per second.
+    Requests,
+    /// Median latency of requests, else of turns.
+    Latency50,
+    /// 90th percentile.
+    Latency90,
+    /// 99th percentile.
+    Latency99,
     /// 99th percentile of connecting.
     Connect99,
     /// Median round-trip time.
@@ -76,19 +88,23 @@ const fn spec(column: Column, title: &'static str, width: u16, right: bool, rank
     Spec { column, title, width, right, rank }
 }
 
-static COLUMNS: [Spec; 12] = [
+static COLUMNS: [Spec; 16] = [
     spec(Column::Client, "CLIENT", 14, false, 0),
     spec(Column::Server, "SERVER", 14, false, 0),
-    spec(Column::Port, "PORT", 5, true, 0),
-    spec(Column::Rate, "CONN/s", 7, true, 0),
-    spec(Column::Open, "OPEN", 5, true, 2),
+    spec(Column::Port, "PORT", 5, true, 1),
+    spec(Column::Protocol, "PROTO", 9, false, 5),
+    spec(Column::Rate, "CONN/s", 7, true, 4),
+    spec(Column::Open, "OPEN", 5, true, 7),
+    spec(Column::Requests, "REQ/s", 7, true, 3),
     spec(Column::Failed, "ERR", 6, true, 0),
-    spec(Column::Connect50, "CON p50", 7, true, 6),
-    spec(Column::Connect99, "CON p99", 7, true, 1),
-    spec(Column::Rtt, "RTT p50", 7, true, 4),
-    spec(Column::Retransmits, "RETR", 5, true, 5),
-    spec(Column::Out, "OUT", 9, true, 3),
-    spec(Column::In, "IN", 9, true, 3),
+    spec(Column::Latency50, "p50  ", 9, true, 6),
+    spec(Column::Latency90, "p90  ", 9, true, 10),
+    spec(Column::Latency99, "p99  ", 9, true, 2),
+    spec(Column::Connect99, "CON p99", 7, true, 12),
+    spec(Column::Rtt, "RTT p50", 7, true, 9),
+    spec(Column::Retransmits, "RETR", 5, true, 11),
+    spec(Column::Out, "OUT", 9, true, 8),
+    spec(Column::In, "IN", 9, true, 8),
 ];
 
 /// State of the table.
@@ -106,11 +122,14 @@ pub struct Edges {
     sorted_ms: u64,
     scroll: usize,
     rows: usize,
+    /// Whether anything was ever asked: where nothing is decoded or timed, connections matter more.
+    asked: bool,
 }
 
 impl Edges {
     /// Takes over what is shown.
     pub fn settle(&mut self, shown: &Shown, filter: &Filter, now_ms: u64, quiet_ms: u64, height: u16) {
+        self.asked |= shown.edges.iter().any(|e| e.requests > 0 || e.latency.is_some());
         let known: HashSet<&EdgeId> = self.order.iter().collect();
         let first = known.is_empty();
         let new: Vec<EdgeId> =
@@ -192,7 +211,8 @@ impl Edges {
 
 fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
     // Figures: the largest first; names and ports: rising.
-    let share = |e: &Edge| e.failures as f64 / e.tried.max(1) as f64;
+    let share = |e: &Edge| e.err().0 as f64 / e.err().1.max(1) as f64;
+    let latency = |of: fn(&Latency) -> u64| b.latency.as_ref().map(of).cmp(&a.latency.as_ref().map(of));
     match column {
         Column::Trouble => trouble_first(a, b),
         Column::Client => a.id().client.cmp(&b.id().client),
@@ -201,7 +221,11 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
         Column::Rate => b.rate.total_cmp(&a.rate),
         Column::Open => b.open.cmp(&a.open),
         Column::Failed => share(b).total_cmp(&share(a)),
-        Column::Connect50 => b.connect.map(|c| c.0).cmp(&a.connect.map(|c| c.0)),
+        Column::Protocol => a.protocol_words().cmp(&b.protocol_words()),
+        Column::Requests => b.request_rate.total_cmp(&a.request_rate),
+        Column::Latency50 => latency(|l| l.p50),
+        Column::Latency90 => latency(|l| l.p90),
+        Column::Latency99 => latency(|l| l.p99),
         Column::Connect99 => b.connect.map(|c| c.1).cmp(&a.connect.map(|c| c.1)),
         Column::Rtt => b.rtt.cmp(&a.rtt),
         Column::Retransmits => b.retransmits.cmp(&a.retransmits),
@@ -210,14 +234,31 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
     }
 }
 
+/// Columns of a cell; names give way on a narrow screen.
+fn name_width(c: &Spec, width: u16) -> u16 {
+    if width < NARROW && matches!(c.column, Column::Client | Column::Server) { c.width - 2 } else { c.width }
+}
+
 /// The columns that fit, and the extra width of each of the two names.
-fn layout(width: u16) -> (Vec<&'static Spec>, u16) {
+fn layout(width: u16, asked: bool) -> (Vec<&'static Spec>, u16) {
     let mut chosen: Vec<&Spec> = COLUMNS.iter().collect();
-    let total = |c: &[&Spec]| c.iter().map(|c| c.width + 1).sum::<u16>() + 1;
-    let trend = if width >= 100 { TREND_MIN + 8 } else { TREND_MIN };
+    let rank = |c: &Spec| match c.column {
+        // Where nothing is asked, connections and their time stand for it.
+        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 13,
+        Column::Connect99 if !asked => 2,
+        Column::Rate if !asked => 3,
+        _ => c.rank,
+    };
+    let total = |c: &[&Spec]| c.iter().map(|c| name_width(c, width) + 1).sum::<u16>() + 1;
+    let trend = match width {
+        100.. => TREND_MIN + 8,
+        NARROW.. => TREND_MIN,
+        // Room for the reason of failures only.
+        _ => 9,
+    };
     while total(&chosen) + trend > width {
-        let Some(worst) = chosen.iter().map(|c| c.rank).max().filter(|r| *r > 0) else { break };
-        chosen.retain(|c| c.rank != worst);
+        let Some(worst) = chosen.iter().map(|c| rank(c)).max().filter(|r| *r > 0) else { break };
+        chosen.retain(|c| rank(c) != worst);
     }
     let spare = width.saturating_sub(total(&chosen) + TREND_MIN + 8);
     (chosen, (spare / 3).min(12))
@@ -229,15 +270,22 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     if edges.visible.is_empty() {
         return super::view::empty(state, pen, "edges");
     }
-    let (chosen, extra) = layout(pen.area.width);
-    let wide = |c: &Spec| c.width + if c.rank == 0 && !c.right { extra } else { 0 };
+    let (chosen, extra) = layout(pen.area.width, edges.asked);
+    let width = pen.area.width;
+    let wide = |c: &Spec| name_width(c, width) + if c.rank == 0 && !c.right { extra } else { 0 };
     let mut x = 1;
     for c in &chosen {
         let w = wide(c);
         let sorted = edges.sort == c.column;
-        let falls = !matches!(c.column, Column::Client | Column::Server | Column::Port) ^ edges.reversed;
-        let mark = if falls { "▼" } else { "▲" };
-        let title = if sorted { format!("{}{mark}", c.title) } else { c.title.to_owned() };
+        let rises = matches!(c.column, Column::Client | Column::Server | Column::Port | Column::Protocol);
+        let mark = if !rises ^ edges.reversed { "▼" } else { "▲" };
+        // Figures that leave room for a mark have titles that do so too.
+        let blank = c.title.len() - c.title.trim_end().len();
+        let title = if sorted {
+            format!("{}{mark}{}", c.title.trim_end(), " ".repeat(blank.saturating_sub(1)))
+        } else {
+            c.title.to_owned()
+        };
         let role = if sorted { Role::Accent } else { Role::Muted };
         pen.cell(x, 0, w, &title, role, c.right);
         let at = Rect::new(pen.area.x + x, pen.area.y, w, 1);
@@ -288,8 +336,13 @@ fn cell(column: Column, e: &Edge) -> (String, Role) {
         Column::Port => (e.id().port.to_string(), idle),
         Column::Rate => (figures::sig3(e.rate), idle),
         Column::Open => (figures::count(e.open), idle),
-        Column::Failed => (figures::share(e.failures, e.tried), reason_role(e)),
-        Column::Connect50 => (time(e.connect.map(|c| c.0)), idle),
+        Column::Protocol => (e.protocol_words().into_owned(), idle),
+        Column::Requests if e.requests == 0 => (figures::NONE.into(), Role::Muted),
+        Column::Requests => (figures::at_least(figures::sig3(e.request_rate), e.undecoded > 0), idle),
+        Column::Failed => (figures::share(e.err().0, e.err().1), reason_role(e)),
+        Column::Latency50 => (figures::latency(e.latency.as_ref(), |l| l.p50), idle),
+        Column::Latency90 => (figures::latency(e.latency.as_ref(), |l| l.p90), idle),
+        Column::Latency99 => (figures::latency(e.latency.as_ref(), |l| l.p99), idle),
         Column::Connect99 => (time(e.connect.map(|c| c.1)), idle),
         Column::Rtt => (time(e.rtt), idle),
         Column::Retransmits => {
@@ -307,14 +360,16 @@ fn trend_widths(room: u16) -> (u16, u16) {
 }
 
 /// A failure in as many columns as there are.
-fn reason(outcome: Outcome, width: u16) -> &'static str {
-    match outcome {
-        o if columns(o.as_str()) <= width => o.as_str(),
-        Outcome::ResetByClient => "reset c",
-        Outcome::ResetByServer => "reset s",
-        Outcome::AbortedByClient => "abort c",
-        Outcome::AbortedByServer => "abort s",
-        o => o.as_str(),
+fn reason(reason: Reason, width: u16) -> Cow<'static, str> {
+    let words = reason.words();
+    match reason {
+        _ if columns(&words) <= width => words,
+        Reason::Connections(Outcome::ResetByClient) => "reset c".into(),
+        Reason::Connections(Outcome::ResetByServer) => "reset s".into(),
+        Reason::Connections(Outcome::AbortedByClient) => "abort c".into(),
+        Reason::Connections(Outcome::AbortedByServer) => "abort s".into(),
+        Reason::Requests(_) => "errors".into(),
+        Reason::Connections(_) => words,
     }
 }
 
@@ -323,8 +378,9 @@ fn reason(outcome: Outcome, width: u16) -> &'static str {
 fn trend(pen: &mut Pen<'_>, x: u16, y: u16, (shown, seconds): (&Shown, usize), e: &Edge) {
     let room = pen.area.width.saturating_sub(x + 1);
     let (bars, words) = trend_widths(room);
+    let words = words.min(room.saturating_sub(bars + 1));
     let why = match (e.worst(), e.is_idle(), e.active) {
-        (Some((outcome, _)), _, _) => reason(outcome, words).to_owned(),
+        (Some((why, _)), _, _) => reason(why, words).into_owned(),
         (None, true, Some(at)) => format!("idle {}", figures::age(shown.now.since(at))),
         (None, true, None) => "idle".to_owned(),
         _ => String::new(),
@@ -337,7 +393,7 @@ fn trend(pen: &mut Pen<'_>, x: u16, y: u16, (shown, seconds): (&Shown, usize), e
     let missing = seconds.saturating_sub(values.len());
     for (i, part) in parts.into_iter().enumerate() {
         let known = part.start.saturating_sub(missing)..part.end.saturating_sub(missing);
-        let failing = e.row.trend[known.clone()].iter().any(|p| p.failures > 0);
+        let failing = e.row.trend[known.clone()].iter().any(|p| p.failures > 0 || p.errors > 0);
         let n = part.len().max(1) as f64;
         let mean = values[known].iter().sum::<f64>() / n;
         let (glyph, role) = if failing {
@@ -360,9 +416,12 @@ fn reason_role(e: &Edge) -> Role {
     }
 }
 
-/// What a trend is drawn of: connections begun, or bytes where connections are long.
+/// What a trend is drawn of: requests where they are decoded, else connections begun, or bytes where
+/// connections are long.
 pub fn course(e: &Edge) -> Vec<f64> {
-    if e.rate > 0.0 {
+    if e.requests > 0 {
+        e.row.trend.iter().map(|p| p.requests as f64).collect()
+    } else if e.rate > 0.0 {
         e.row.trend.iter().map(|p| p.opened as f64).collect()
     } else {
         e.row.trend.iter().map(|p| p.bytes as f64).collect()

@@ -45,10 +45,19 @@ pub enum Feed {
         /// The connections.
         list: Vec<Arc<Connection>>,
     },
-    /// Something happened to one connection.
+    /// Names that events speak of.
+    Names {
+        /// Names of entities.
+        names: Vec<Name>,
+        /// The entities.
+        entities: Vec<Entity>,
+    },
+    /// Something happened to one connection, or a request was answered.
     Event(Event),
-    /// So many events were not sent because this viewer was too slow.
+    /// So many events of connections were not sent because this viewer was too slow.
     Missed(u64),
+    /// So many requests were not sent because this viewer was too slow.
+    MissedRequests(u64),
 }
 
 /// What the UI asks for: sent when it changes, so that nothing is streamed that nobody looks at.
@@ -59,10 +68,17 @@ pub enum Want {
         /// Whether it is looked at.
         on: bool,
     },
-    /// [`Feed::Event`] and [`Feed::Missed`] as they come.
+    /// [`Feed::Event`] of connections and [`Feed::Missed`] as they come.
     Events {
         /// Whether they are looked at.
         on: bool,
+    },
+    /// [`Feed::Event`] of requests and [`Feed::MissedRequests`] as they come.
+    Requests {
+        /// Whether they are looked at.
+        on: bool,
+        /// Only those to this server port.
+        port: Option<u16>,
     },
     /// [`Feed::Status`] now and each second.
     Status {

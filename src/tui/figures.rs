@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 
+use super::shown::Latency;
 use crate::model::{BootNs, Hist, UtcOffset};
+use crate::world::Timed;
 
 /// Shown where there is no figure.
 pub const NONE: &str = "-";
@@ -97,6 +99,21 @@ pub fn micros(us: u64) -> String {
 /// A quantile of a histogram, or `-`.
 pub fn quantile(h: &Hist, q: f64) -> String {
     h.quantile(q).map_or_else(|| NONE.into(), micros)
+}
+
+/// A percentile, or `-`, with two columns for what it is the time of: nothing for requests, ` t` for
+/// turns.
+pub fn latency(l: Option<&Latency>, of: impl Fn(&Latency) -> u64) -> String {
+    match l {
+        None => format!("{NONE}  "),
+        Some(l) if l.timed == Timed::Turns => format!("{} t", micros(of(l))),
+        Some(l) => format!("{}  ", micros(of(l))),
+    }
+}
+
+/// A figure that is a lower bound is marked.
+pub fn at_least(figure: String, lower_bound: bool) -> String {
+    if lower_bound { format!("~{figure}") } else { figure }
 }
 
 /// A share: `0 %`, `<0.1 %`, `1.9 %`, `48 %`, `100 %`. 100 % only where it is all of them.

@@ -11,15 +11,23 @@ use super::pen::{Pen, columns};
 use super::state::State;
 use super::theme::Role;
 
-const SIGNS: [(&str, &str); 9] = [
+const SIGNS: [(&str, &str); 17] = [
     ("conn/s", "connections begun per second"),
-    ("err", "share that failed or was reset"),
+    ("req/s", "decoded requests per second"),
+    ("820/s", "on the map: requests, else connections"),
+    ("~820", "at least: some bytes were not decoded"),
+    ("err", "share of requests, else of connections"),
+    ("p50 p99", "last byte asked to first byte answered"),
+    ("41 ms t", "of turns: not decoded, only timed"),
+    ("conn 80 µs", "nothing is asked: the time to connect"),
+    ("8 ms c, s", "as the client, as the server saw it"),
+    ("× ! ?", "error, the client's error, unknown"),
     ("CON p99", "99 of 100 connects took at most this"),
     ("RTT p50", "median of the smoothed round-trip times"),
     ("OUT IN", "payload to the server, from the server"),
     ("(n 12)", "the figure rests on 12 values only"),
     ("━ ═ ╌ ×", "lines: selected, busiest, idle, failing"),
-    ("loss", "what could not be seen; 4 says why"),
+    ("loss", "what could not be seen; 5 says why"),
     ("?→", "roles unknown: lower port stands as server"),
 ];
 

@@ -48,7 +48,7 @@ pub enum Selected {
 pub struct Pair {
     /// Places in [`Shown::edges`], the most telling first.
     pub edges: Vec<usize>,
-    /// Connections begun per second.
+    /// Requests per second where they are decoded, else connections begun.
     pub rate: f64,
     /// Failures, and attempts.
     pub failures: (u64, u64),
@@ -58,6 +58,10 @@ pub struct Pair {
     pub open: u64,
     /// Whether nothing happened.
     pub idle: bool,
+    /// Whether `rate` is of requests alone.
+    pub asked: bool,
+    /// Whether requests may have been missed.
+    pub incomplete: bool,
 }
 
 /// State of the map.
@@ -342,16 +346,19 @@ impl Map {
 
 /// All edges from one workload to another that pass the filter.
 fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId) -> Pair {
-    let mut pair = Pair { idle: true, ..Pair::default() };
+    let mut pair = Pair { idle: true, asked: true, ..Pair::default() };
     for &i in shown.nodes.get(client).map_or(&[][..], |n| &n.edges) {
         let e = &shown.edges[i];
         if e.id().client == *client && e.id().server == *server && e.passes(filter) {
             pair.edges.push(i);
-            pair.rate += e.rate;
-            pair.failures = (pair.failures.0 + e.failures, pair.failures.1 + e.tried);
+            pair.rate += e.busy();
+            let (failed, tried) = e.err();
+            pair.failures = (pair.failures.0.saturating_add(failed), pair.failures.1.saturating_add(tried));
             pair.trouble = pair.trouble.min(e.trouble);
             pair.open += e.open;
             pair.idle &= e.is_idle();
+            pair.asked &= e.requests > 0 || e.rate == 0.0;
+            pair.incomplete |= e.undecoded > 0;
         }
     }
     pair.edges.sort_by(|a, b| trouble_first(&shown.edges[*a], &shown.edges[*b]));

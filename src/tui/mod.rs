@@ -8,7 +8,9 @@
 //! | `state.rs`, `act.rs` | the state; keys and mouse change it |
 //! | `shown.rs` | what panes show, worked out once per slice |
 //! | `view.rs` | the frame around all panes |
-//! | `map.rs` `edges.rs` `connections.rs` `agent.rs` `detail.rs` `help.rs` | the panes |
+//! | `map.rs` `edges.rs` `connections.rs` `requests.rs` `agent.rs` `help.rs` | the panes |
+//! | `detail.rs` `detail_*.rs` `heat.rs` | what opens beside or over them |
+//! | `looked.rs` | what an edge's detail needs beside its row |
 //! | `keys.rs` | the key table |
 //! | `theme.rs` `pen.rs` `figures.rs` | roles, text, figures |
 
@@ -16,20 +18,28 @@ mod act;
 mod agent;
 mod connections;
 mod detail;
+mod detail_asked;
 mod detail_connection;
+mod detail_edge;
+mod detail_request;
 mod edges;
 mod feed;
 mod figures;
+mod heat;
 mod help;
 mod keys;
+mod looked;
 mod map;
 mod pen;
+mod requests;
 mod run;
 mod screen;
 mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_asked;
 mod theme;
 mod view;
 

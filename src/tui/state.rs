@@ -1,6 +1,7 @@
 //! The state of the UI: what was received and where the person is. Inputs change it ([`State::feed`],
 //! and `act.rs` for keys and mouse); views only read it. It has no clock: time is an argument.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::layout::Rect;
@@ -8,12 +9,14 @@ use ratatui::layout::Rect;
 use super::connections::Connections;
 use super::edges::Edges;
 use super::feed::{Feed, UiOptions, Want};
+use super::looked::Looked;
 use super::map::Map;
 use super::pen::clean;
+use super::requests::Requests;
 use super::shown::Shown;
 use super::theme::Theme;
 use super::view::{Areas, Hits};
-use crate::model::{ConnectionId, Status};
+use crate::model::{ConnectionId, Entity, Event, Name, Status};
 use crate::world::{EdgeId, Filter, FilterError, WorkloadId, World};
 
 /// The views, as numbered on the screen.
@@ -26,12 +29,14 @@ pub enum Pane {
     Edges,
     /// Single connections.
     Connections,
+    /// Single requests.
+    Requests,
     /// The agent itself.
     Agent,
 }
 
 /// All views in their order.
-pub const PANES: [Pane; 4] = [Pane::Map, Pane::Edges, Pane::Connections, Pane::Agent];
+pub const PANES: [Pane; 5] = [Pane::Map, Pane::Edges, Pane::Connections, Pane::Requests, Pane::Agent];
 
 impl Pane {
     /// Its name in the tab line.
@@ -40,6 +45,7 @@ impl Pane {
             Pane::Map => "Map",
             Pane::Edges => "Edges",
             Pane::Connections => "Connections",
+            Pane::Requests => "Requests",
             Pane::Agent => "Agent",
         }
     }
@@ -54,6 +60,8 @@ pub enum Detail {
     Workload(WorkloadId),
     /// A connection.
     Connection(ConnectionId),
+    /// A request: the event itself, which the list may not keep as long.
+    Request(Arc<Event>),
 }
 
 /// How the stream of slices does.
@@ -141,6 +149,10 @@ pub struct State {
     pub edges: Edges,
     /// The connections.
     pub connections: Connections,
+    /// The requests.
+    pub requests: Requests,
+    /// What the detail of an edge shows beside its row.
+    pub looked: Option<Box<Looked>>,
     /// First line of the agent that is shown.
     pub agent_scroll: u16,
     /// A short message and when it goes (milliseconds).
@@ -191,6 +203,10 @@ impl State {
             Feed::Connecting => self.link = Link::Connecting,
             Feed::Snapshot { node, scope, totals, history } => {
                 self.scope.clone_from(&scope);
+                if totals.agent != self.world.position().0 {
+                    // Another run of the agent counts its events anew.
+                    self.requests.forget();
+                }
                 self.world.reset(node, scope, totals, history);
                 self.heard();
                 // A snapshot replaces everything: a pause cannot outlive what it showed.
@@ -212,13 +228,22 @@ impl State {
             }
             Feed::Status(status) => self.status = Some(status),
             Feed::Connections { names, entities, list } => {
-                entities.iter().for_each(|e| self.world.names_mut().describe(e));
-                names.iter().for_each(|n| self.world.names_mut().learn(n));
+                self.learn(&names, &entities);
                 self.connections.replace(list);
             }
+            Feed::Names { names, entities } => self.learn(&names, &entities),
+            Feed::Event(event) if event.request.is_some() => {
+                self.requests.event(Arc::new(event), self.paused.is_some());
+            }
             Feed::Event(event) => self.connections.event(event, self.paused.is_some()),
+            Feed::MissedRequests(n) => self.requests.missed = self.requests.missed.saturating_add(n),
             Feed::Missed(n) => self.connections.missed = self.connections.missed.saturating_add(n),
         }
+    }
+
+    fn learn(&mut self, names: &[Name], entities: &[Entity]) {
+        entities.iter().for_each(|e| self.world.names_mut().describe(e));
+        names.iter().for_each(|n| self.world.names_mut().learn(n));
     }
 
     fn heard(&mut self) {
@@ -282,14 +307,44 @@ impl State {
         if let (Some(area), Pane::Connections) = (areas.list, self.pane) {
             self.connections.settle(&self.filter.filter, self.world.names(), area.height);
         }
+        if let (Some(area), Pane::Requests) = (areas.list, self.pane) {
+            self.requests.settle(&self.filter.filter, self.world.names(), self.shown.now, area.height);
+        }
+        self.look();
+    }
+
+    /// Looks closely at the edge whose detail is open: when it is opened, and with each slice.
+    fn look(&mut self) {
+        let Some(Detail::Edge(id)) = &self.detail else {
+            self.looked = None;
+            return;
+        };
+        let Some(edge) = self.shown.edge(id) else { return };
+        if self.looked.as_ref().is_none_or(|l| !l.is_of(id, self.shown.now, self.window_s)) {
+            self.looked =
+                Some(Box::new(Looked::new(&self.world, edge, &self.requests, self.shown.now, self.window_s)));
+        }
     }
 
     /// What has to be streamed for what is looked at.
-    pub fn wants(&self) -> [Want; 3] {
+    pub fn wants(&self) -> [Want; 4] {
         let connections =
             self.pane == Pane::Connections || matches!(self.detail, Some(Detail::Connection(_)));
         let agent = self.pane == Pane::Agent;
-        [Want::Connections { on: connections }, Want::Events { on: connections }, Want::Status { on: agent }]
+        let (requests, port) = match &self.detail {
+            _ if self.pane == Pane::Requests => (true, None),
+            // Its slowest and failed ones.
+            Some(Detail::Edge(id)) if self.shown.edge(id).is_some_and(|e| e.requests > 0) => {
+                (true, Some(id.port))
+            }
+            _ => (false, None),
+        };
+        [
+            Want::Connections { on: connections },
+            Want::Events { on: connections },
+            Want::Requests { on: requests, port },
+            Want::Status { on: agent },
+        ]
     }
 }
 

@@ -17,10 +17,10 @@ use crate::model;
 use crate::world::merge_adjacent;
 #[path = "../../examples/fake_ui/shop.rs"]
 #[allow(dead_code, reason = "the example uses all of it")]
-mod shop;
+pub(super) mod shop;
 use shop::Shop;
 
-fn fed(shop: &mut Shop, seconds: usize) -> State {
+pub(super) fn fed(shop: &mut Shop, seconds: usize) -> State {
     let mut state = State::new(&UiOptions { scope: "demo".into(), ..UiOptions::default() });
     let history: Vec<Arc<model::Slice>> = (0..seconds).map(|_| Arc::new(shop.slice())).collect();
     let mut totals = model::Slice::default();
@@ -30,10 +30,13 @@ fn fed(shop: &mut Shop, seconds: usize) -> State {
     let list = (0..9).map(|i| Arc::new(shop.connection(i, 1_000_000 + i as u64, false))).collect();
     state.feed(Feed::Connections { names: vec![], entities: vec![], list });
     (0..40).for_each(|n| state.feed(Feed::Event(shop.event(n))));
+    for event in (0..120).filter_map(|n| shop.request(n)) {
+        state.feed(Feed::Event(event));
+    }
     state
 }
 
-fn draw(state: &mut State, width: u16, height: u16) -> Buffer {
+pub(super) fn draw(state: &mut State, width: u16, height: u16) -> Buffer {
     state.size = Rect::new(0, 0, width, height);
     state.settle();
     let mut buf = Buffer::empty(state.size);
@@ -41,18 +44,18 @@ fn draw(state: &mut State, width: u16, height: u16) -> Buffer {
     buf
 }
 
-fn lines(buf: &Buffer) -> Vec<String> {
+pub(super) fn lines(buf: &Buffer) -> Vec<String> {
     buf.content
         .chunks(buf.area.width.max(1).into())
         .map(|row| row.iter().map(|c| c.symbol()).collect::<String>().trim_end().to_owned())
         .collect()
 }
 
-fn text(state: &mut State, width: u16, height: u16) -> String {
+pub(super) fn text(state: &mut State, width: u16, height: u16) -> String {
     lines(&draw(state, width, height)).join("\n")
 }
 
-fn press(state: &mut State, keys: &str) {
+pub(super) fn press(state: &mut State, keys: &str) {
     for c in keys.chars() {
         let code = match c {
             '\n' => KeyCode::Enter,
@@ -69,13 +72,13 @@ fn press(state: &mut State, keys: &str) {
     }
 }
 
-fn click(state: &mut State, x: u16, y: u16) {
+pub(super) fn click(state: &mut State, x: u16, y: u16) {
     let kind = MouseEventKind::Down(MouseButton::Left);
     state.mouse(&MouseEvent { kind, column: x, row: y, modifiers: KeyModifiers::NONE });
 }
 
 /// Column and row of a text on the screen.
-fn find(buf: &Buffer, what: &str) -> Option<(u16, u16)> {
+pub(super) fn find(buf: &Buffer, what: &str) -> Option<(u16, u16)> {
     lines(buf).iter().enumerate().find_map(|(y, l)| {
         let at = l.find(what)?;
         Some((l[..at].chars().count() as u16, y as u16))
@@ -83,7 +86,7 @@ fn find(buf: &Buffer, what: &str) -> Option<(u16, u16)> {
 }
 
 /// Runs of one style in a row: (text, role), for roles that differ from plain text.
-fn runs(buf: &Buffer, y: u16, theme: Theme) -> Vec<(String, Role)> {
+pub(super) fn runs(buf: &Buffer, y: u16, theme: Theme) -> Vec<(String, Role)> {
     let roles = [Role::Bad, Role::Warn, Role::Ok, Role::Accent, Role::Selected, Role::Strong, Role::Muted];
     let mut out: Vec<(String, Role)> = Vec::new();
     let mut last = None;
@@ -148,9 +151,9 @@ fn all_rows_have_the_same_seconds_and_reasons_stand_in_one_column() {
     let mut shop = Shop::demo();
     let mut state = fed(&mut shop, 45);
     press(&mut state, "2");
-    for (width, reset) in [(80, "reset s"), (200, "reset-by-server")] {
+    for width in [80, 200] {
         let buf = draw(&mut state, width, 30);
-        let at = find(&buf, reset).unwrap().0;
+        let at = find(&buf, "http errors").unwrap().0;
         assert_eq!(find(&buf, "refused").unwrap().0, at);
         let trend = find(&buf, "TREND").unwrap().0;
         for y in 3..13 {
@@ -163,11 +166,11 @@ fn all_rows_have_the_same_seconds_and_reasons_stand_in_one_column() {
 fn the_header_says_scope_window_rate_loss_and_life() {
     let mut state = fed(&mut Shop::demo(), 45);
     let wide = lines(&draw(&mut state, 140, 30))[0].clone();
-    for part in ["demo", "9 workloads", "10 edges", "last 60 s", "conn/s", "err", "loss 0", "● live"] {
+    for part in ["demo", "11 workloads", "12 edges", "last 60 s", "conn/s", "err", "loss 0", "● live"] {
         assert!(wide.contains(part), "{part}: {wide}");
     }
     let narrow = lines(&draw(&mut state, 80, 24))[0].clone();
-    for part in ["demo", "last 60 s", "conn/s", "err", "loss 0", "● live"] {
+    for part in ["demo", "last 60 s", "req/s", "err 1.7 %", "p99 ", "loss 0", "● live"] {
         assert!(narrow.contains(part), "{part}: {narrow}");
     }
     state.feed(Feed::Disconnected { why: "refused".into(), retry_in: Duration::from_secs(2) });
@@ -217,12 +220,14 @@ fn the_selection_follows_the_edge() {
 
 #[test]
 fn keys_may_come_faster_than_frames() {
-    for first in ['1', '2', '3', '4'] {
+    for first in ['1', '2', '3', '4', '5'] {
         let mut state = fed(&mut Shop::demo(), 45);
         let keys = [KeyCode::Char(first), KeyCode::Down, KeyCode::PageDown, KeyCode::Enter, KeyCode::Up];
         for code in keys {
             state.key(&KeyEvent::new(code, KeyModifiers::NONE));
         }
+        // Below the newest connection or request the list follows again: nothing is selected.
+        assert_eq!(state.detail.is_some(), matches!(first, '1' | '2'), "pane {first}");
         assert!(!text(&mut state, 80, 24).is_empty());
     }
 }
@@ -247,24 +252,38 @@ fn sorting_by_a_column_and_around() {
     assert!(falling.iter().rev().is_sorted(), "{falling:?}");
 }
 
+/// The edge to a port on which the most is asked.
+pub(super) fn edge_on(state: &State, port: u16) -> Option<crate::world::EdgeId> {
+    let edges = state.shown.edges.iter().filter(|e| e.id().port == port);
+    edges.max_by_key(|e| e.latency.map(|l| l.n)).map(|e| e.id().clone())
+}
+
 #[test]
 fn keys_lead_through_the_views() {
     let mut state = fed(&mut Shop::demo(), 45);
-    assert_eq!(
-        state.wants(),
-        [Want::Connections { on: false }, Want::Events { on: false }, Want::Status { on: false }]
-    );
+    let wants = |connections, requests, port, status| {
+        [
+            Want::Connections { on: connections },
+            Want::Events { on: connections },
+            Want::Requests { on: requests, port },
+            Want::Status { on: status },
+        ]
+    };
+    assert_eq!(state.wants(), wants(false, false, None, false));
     press(&mut state, "3");
-    assert_eq!(state.pane, Pane::Connections);
-    assert_eq!(
-        state.wants(),
-        [Want::Connections { on: true }, Want::Events { on: true }, Want::Status { on: false }]
-    );
+    assert_eq!((state.pane, state.wants()), (Pane::Connections, wants(true, false, None, false)));
     press(&mut state, "\t");
-    assert_eq!((state.pane, state.wants()[2]), (Pane::Agent, Want::Status { on: true }));
+    assert_eq!((state.pane, state.wants()), (Pane::Requests, wants(false, true, None, false)));
+    press(&mut state, "\t");
+    assert_eq!((state.pane, state.wants()), (Pane::Agent, wants(false, false, None, true)));
     press(&mut state, "\t");
     assert_eq!(state.pane, Pane::Map);
-    press(&mut state, "?");
+    // The detail of an edge on which something is asked shows some of its requests.
+    press(&mut state, "2");
+    state.edges.selected = edge_on(&state, 8080);
+    press(&mut state, "\n");
+    assert_eq!(state.wants(), wants(false, true, Some(8080), false));
+    press(&mut state, "1?");
     assert!(text(&mut state, 120, 40).contains("opens and closes this help"));
     press(&mut state, "\x1b");
     assert!(!state.help && !state.quit);
@@ -375,7 +394,7 @@ fn empty_views_explain_themselves() {
         screen.contains("No connections in the last 60 s in scope shop.") && screen.contains("w widens"),
         "{screen}"
     );
-    press(&mut state, "4");
+    press(&mut state, "5");
     assert!(text(&mut state, 80, 24).contains("Asking the agent"));
     assert_eq!(text(&mut state, 30, 5).trim(), "webb needs 40x10, this is 30x5");
 }
@@ -391,7 +410,7 @@ fn a_silent_stream_is_not_called_live() {
 fn ascii_has_no_other_glyph() {
     let mut state = fed(&mut Shop::demo(), 45);
     state.ascii = true;
-    for keys in ["1", "2", "3", "4", "?", "\x1b1→\n"] {
+    for keys in ["1", "2", "3", "4", "\n", "5", "?", "\x1b1→\n", "e"] {
         press(&mut state, keys);
         assert!(text(&mut state, 130, 40).is_ascii());
     }
@@ -401,7 +420,7 @@ fn ascii_has_no_other_glyph() {
 fn mono_has_no_colour_on_any_screen() {
     let mut state = fed(&mut Shop::demo(), 45);
     state.theme = Theme::Mono;
-    for keys in ["1", "2", "3", "4", "?"] {
+    for keys in ["1", "2", "↓↓\n", "3", "4", "↑\n", "5", "?"] {
         press(&mut state, keys);
         let buf = draw(&mut state, 120, 40);
         assert!(
@@ -422,14 +441,15 @@ fn boxes_stay_when_services_come() {
     let place = |buf: &Buffer, name: &str| find(buf, &format!("┌ {name} ")).unwrap();
     let old: Vec<_> = names.iter().map(|n| place(&before, n)).collect();
     for i in 0..6 {
+        let new = shop.services.len();
         shop.services.push((format!("new{i}"), model::NameKind::Script));
         let mut flow = shop.flows[0].clone();
-        flow.ends = (i % 8, 9 + i);
+        flow.ends = (i % 8, new);
         flow.port = 7000;
         shop.flows.push(flow);
         let mut slice = shop.slice();
         slice.names.push(model::Name {
-            entity: shop.entity(9 + i),
+            entity: shop.entity(new),
             name: format!("new{i}").into(),
             kind: model::NameKind::Script,
             source: "test".into(),
@@ -485,7 +505,7 @@ proptest! {
     #[test]
     fn no_size_and_no_keys_do_harm(
         width in 1u16..=130, height in 1u16..=60,
-        keys in "[1-4?/qwertsSyeE \n\x1b\t↑↓←→gGhjkl]{0,12}",
+        keys in "[1-5?/qwertsSyeE \n\x1b\t↑↓←→gGhjkl]{0,12}",
         clicks in proptest::collection::vec((0u16..130, 0u16..60), 0..4),
         large in any::<bool>(), ascii in any::<bool>(),
     ) {

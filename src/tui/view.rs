@@ -1,8 +1,8 @@
 //! The frame around all views, and which view is drawn where.
 //!
 //! ```text
-//!  webb  demo · 8 workloads · 11 edges · last 60 s     312 conn/s   err 0.8 %   loss 0   ● live
-//!  1 Map  2 Edges  3 Connections  4 Agent                                    / type to filter
+//!  webb  demo · 8 workloads · 11 edges · last 60 s   312 conn/s  1.93k req/s  err 0.8 %  p99 41 ms  ● live
+//!  1 Map  2 Edges  3 Connections  4 Requests  5 Agent                                / type to filter
 //!  (the view; the detail beside it from 120 columns on, else over it)
 //!  ? help  Enter open  Tab view  / filter  s sort  Space pause  w window  t theme  q quit
 //! ```
@@ -16,9 +16,9 @@ use super::pen::{Pen, columns, to_ascii};
 use super::shown::{Shown, Trouble};
 use super::state::{Detail, Link, PANES, Pane, State};
 use super::theme::Role;
-use super::{agent, connections, detail, edges, figures, help, keys, map};
+use super::{agent, connections, detail, edges, figures, help, keys, map, requests};
 use crate::model::ConnectionId;
-use crate::world::{EdgeId, WorkloadId};
+use crate::world::{EdgeId, Timed, WorkloadId};
 
 /// Smallest terminal in which anything but a sentence is drawn.
 pub const SMALLEST: (u16, u16) = (40, 10);
@@ -48,6 +48,8 @@ pub enum Hit {
     Node(WorkloadId),
     /// A connection.
     Connection(ConnectionId),
+    /// A request, by its number.
+    Request(u64),
 }
 
 /// What was drawn where; the last one added lies on top.
@@ -86,7 +88,7 @@ impl Areas {
             None => Areas { body, list: Some(body), detail: None },
             Some(_) if s.width < BESIDE => Areas { body, list: None, detail: Some(body) },
             Some(_) => {
-                let width = (s.width / 2).min(76);
+                let width = (s.width / 2).min(if s.width < 180 { 76 } else { 90 });
                 let list = Rect { width: s.width - width, ..body };
                 let detail = Rect { x: s.x + list.width, width, ..body };
                 Areas { body, list: Some(list), detail: Some(detail) }
@@ -119,6 +121,7 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
             Pane::Map => map::draw(state, &mut pen, &mut hits),
             Pane::Edges => edges::draw(state, &mut pen, &mut hits),
             Pane::Connections => connections::draw(state, &mut pen, &mut hits),
+            Pane::Requests => requests::draw(state, &mut pen, &mut hits),
             Pane::Agent => agent::draw(state, &mut pen),
         }
     }
@@ -131,6 +134,7 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
             Detail::Edge(_) => "Edge",
             Detail::Workload(_) => "Workload",
             Detail::Connection(_) => "Connection",
+            Detail::Request(_) => "Request",
         };
         let inside = pen.frame(title, Role::Muted);
         let close = " Esc closes ";
@@ -139,7 +143,10 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
             let at = Rect::new(area.right() - 2 - columns(close), area.y, columns(close), 1);
             hits.add(at, Hit::Close);
         }
-        detail::draw(state, what, &mut pen.within(inside));
+        let more = detail::draw(state, what, &mut pen.within(inside));
+        if more && area.width > 30 {
+            pen.right(0, area.height - 1, area.width - 2, " ▼ more: PgDn ", Role::Muted);
+        }
     }
     if state.help {
         help::draw(state, &mut pen.within(areas.body));
@@ -171,11 +178,22 @@ fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         format!("loss {}", figures::count(lost))
     };
     let (failed, tried) = shown.failures;
-    let p99 = shown.connect.quantile(0.99).map(figures::micros);
+    let (time, time_width, time_rank) = match (shown.latency, shown.connect.quantile(0.99)) {
+        (Some(l), _) if l.timed == Timed::Requests => (format!("p99 {}", figures::micros(l.p99)), 11, 1),
+        (Some(l), _) => (format!("turn p99 {}", figures::micros(l.p99)), 16, 2),
+        (None, Some(us)) => (format!("connect p99 {}", figures::micros(us)), 20, 2),
+        (None, None) => (String::new(), 0, 3),
+    };
+    let requests = shown.request_rate.map_or_else(String::new, |r| {
+        format!("{} req/s", figures::at_least(figures::sig3(r), shown.incomplete))
+    });
+    // Where requests are known they say more than connections.
+    let connections_rank = if shown.request_rate.is_some() { 2 } else { 0 };
     let figures = [
-        (format!("{} conn/s", figures::sig3(shown.rate)), 12, Role::Text, 0u8),
+        (format!("{} conn/s", figures::sig3(shown.rate)), 12, Role::Text, connections_rank),
+        (requests, 12, Role::Text, 0u8),
         (format!("err {}", figures::share(failed, tried)), 10, err_role(shown), 0),
-        (p99.map_or_else(String::new, |p| format!("connect p99 {p}")), 20, Role::Text, 2),
+        (time, time_width, Role::Text, time_rank),
         (loss, 8, loss_role(shown), 1),
     ];
     let label = if state.scope.is_empty() { "connecting" } else { &state.scope };
@@ -188,15 +206,15 @@ fn header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         (window, 0),
     ];
     // Leaves out what is least important until both sides fit.
-    let room = at.0.saturating_sub(2);
     let mut rank = 4u8;
     let (left, right) = loop {
         let left: Vec<&str> = counts.iter().filter(|c| c.1 < rank).map(|c| c.0.as_str()).collect();
         let right: Vec<_> = figures.iter().filter(|f| f.3 < rank && !f.0.is_empty()).collect();
-        let w: u16 = 7
-            + left.iter().map(|t| columns(t) + 3).sum::<u16>()
+        // `webb` and a blank, the texts with ` · ` between them, a blank.
+        let w: u16 = 8
+            + (left.iter().map(|t| columns(t) + 3).sum::<u16>()).saturating_sub(3)
             + right.iter().map(|f| columns(&f.0).max(f.1) + 2).sum::<u16>();
-        if w <= room || rank == 1 {
+        if w <= at.0 || rank == 1 {
             break (left.join(" · "), right);
         }
         rank -= 1;
@@ -235,7 +253,10 @@ fn compact_header(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         [
             (label.into(), Role::Strong),
             (format!(" {window}").into(), Role::Muted),
-            (format!("  {:>6}", figures::short_rate(shown.rate)).into(), Role::Text),
+            (
+                format!("  {:>6}", figures::short_rate(shown.request_rate.unwrap_or(shown.rate))).into(),
+                Role::Text,
+            ),
             (format!("  err {:>5}", figures::share(failed, tried)).into(), err_role(shown)),
             (format!("  loss {}", figures::count(shown.loss.0)).into(), loss_role(shown)),
         ],
@@ -278,14 +299,14 @@ fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     for (i, pane) in PANES.into_iter().enumerate() {
         let current = state.pane == pane;
         let start = x;
-        x = pen.text(x, 1, &format!("{} ", i + 1), if current { Role::Accent } else { Role::Muted });
+        x = pen.text(x, 1, &format!("{}", i + 1), if current { Role::Accent } else { Role::Muted });
         if !narrow || current {
-            x = pen.text(x, 1, pane.title(), if current { Role::Strong } else { Role::Muted });
+            x = pen.text(x + 1, 1, pane.title(), if current { Role::Strong } else { Role::Muted });
         }
         hits.add(Rect::new(pen.area.x + start, pen.area.y + 1, x - start, 1), Hit::Tab(pane));
-        x += 2;
+        x += if narrow { 1 } else { 2 };
     }
-    let room = pen.area.width.saturating_sub(x + 1);
+    let room = pen.area.width.saturating_sub(x);
     let line = &state.filter;
     let (text, role) = match (&line.error, line.editing, line.text.is_empty()) {
         (Some(error), _, _) => (format!("/ {}  {error}", line.text), Role::Bad),
@@ -318,7 +339,7 @@ fn key_line(state: &State, pen: &mut Pen<'_>) {
         return;
     }
     if state.filter.editing {
-        let text = "name  from:web  to:api  port:9002  failing  idle  !not   Enter keeps  Esc clears";
+        let text = "name from:web to:api port:80 proto:dns err !idle · Enter keeps · Esc clears";
         pen.put(1, y, width - 2, text, Role::Muted);
         return;
     }
@@ -365,7 +386,7 @@ pub fn empty(state: &State, pen: &mut Pen<'_>, what: &str) {
         ),
         _ => (
             format!("No connections in the last {window} in scope {scope}."),
-            "w widens the window; 4 shows what the agent watches and what it cannot see.".to_owned(),
+            "w widens the window; 5 shows what the agent watches and what it cannot see.".to_owned(),
         ),
     };
     let y = pen.area.height / 3;

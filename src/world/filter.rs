@@ -2,15 +2,18 @@
 //!
 //! | term | holds when |
 //! |---|---|
-//! | `word` | a name or an address of either side contains it (case does not matter) |
+//! | `word` | a name or an address of either side, or what is asked, contains it (case does not matter) |
 //! | `from:word` `to:word` | the client's, the server's does |
 //! | `port:9002` | that is the server's port |
-//! | `failing` | something failed |
+//! | `proto:http` | that protocol was recognised |
+//! | `failing` `err` | something failed |
 //! | `idle` | nothing happened |
 //! | `!term` | the term does not hold |
 //! | `"a b:c"` | the same as a word, with spaces, colons and keywords taken literally |
 
 use std::fmt;
+
+use crate::model::Protocol;
 
 /// What a term asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +22,7 @@ enum Ask {
     From(String),
     To(String),
     Port(u16),
+    Protocol(Protocol),
     Failing,
     Idle,
 }
@@ -41,6 +45,10 @@ pub struct Subject<'a> {
     pub client: &'a [&'a str],
     /// Names and addresses of the server.
     pub server: &'a [&'a str],
+    /// What a word may stand in beside names: protocols, method, target, status.
+    pub asked: &'a [&'a str],
+    /// Protocols that were recognised.
+    pub protocols: &'a [Protocol],
     /// Server port.
     pub port: u16,
     /// Whether something failed.
@@ -53,11 +61,14 @@ pub struct Subject<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
     /// `x:y` with an unknown `x`.
-    #[error("no such key \"{0}:\" - there are port: from: to:, and \"quotes\" for a plain word")]
+    #[error("no such key \"{0}:\" - there are port: from: to: proto:, and \"quotes\" for a plain word")]
     Key(String),
     /// `port:` without a number from 0 to 65535.
     #[error("port: needs a number up to 65535, not \"{0}\"")]
     Port(String),
+    /// `proto:` with a name that is none.
+    #[error("proto: needs a protocol such as http, grpc, dns, redis or tls, not \"{0}\"")]
+    Protocol(String),
     /// A key without a value.
     #[error("{0}: needs a name after it")]
     Empty(&'static str),
@@ -102,10 +113,11 @@ impl Filter {
 impl Ask {
     fn holds(&self, s: &Subject<'_>) -> bool {
         match self {
-            Ask::Word(w) => has(s.client, w) || has(s.server, w),
+            Ask::Word(w) => has(s.client, w) || has(s.server, w) || has(s.asked, w),
             Ask::From(w) => has(s.client, w),
             Ask::To(w) => has(s.server, w),
             Ask::Port(p) => s.port == *p,
+            Ask::Protocol(p) => s.protocols.contains(p),
             Ask::Failing => s.failing,
             Ask::Idle => s.idle,
         }
@@ -148,7 +160,7 @@ fn ask(key: &str, word: &str, quoted: bool, negated: bool) -> Result<Ask, Filter
     match key {
         "" if quoted => Ok(Ask::Word(word.to_lowercase())),
         "" => match word {
-            "failing" => Ok(Ask::Failing),
+            "failing" | "err" => Ok(Ask::Failing),
             "idle" => Ok(Ask::Idle),
             "" if negated => Err(FilterError::Negation),
             _ => Ok(Ask::Word(word.to_lowercase())),
@@ -156,6 +168,9 @@ fn ask(key: &str, word: &str, quoted: bool, negated: bool) -> Result<Ask, Filter
         "from" => Ok(Ask::From(named("from")?)),
         "to" => Ok(Ask::To(named("to")?)),
         "port" => word.parse().map(Ask::Port).map_err(|_| FilterError::Port(word.to_owned())),
+        "proto" => Protocol::from_name(&word.to_lowercase())
+            .map(Ask::Protocol)
+            .ok_or_else(|| FilterError::Protocol(word.to_owned())),
         other => Err(FilterError::Key(other.to_owned())),
     }
 }
@@ -174,6 +189,7 @@ impl fmt::Display for Filter {
                 Ask::From(w) => write!(f, "from:\"{w}\"")?,
                 Ask::To(w) => write!(f, "to:\"{w}\"")?,
                 Ask::Port(p) => write!(f, "port:{p}")?,
+                Ask::Protocol(p) => write!(f, "proto:{}", p.as_str())?,
                 Ask::Failing => f.write_str("failing")?,
                 Ask::Idle => f.write_str("idle")?,
             }
@@ -191,6 +207,8 @@ mod tests {
         let subject = Subject {
             client: &["Shop/Web", "10.0.0.7"],
             server: &["api", "fe80::1"],
+            asked: &["http", "GET", "/orders/{id}"],
+            protocols: &[Protocol::Http1],
             port: 9002,
             failing: true,
             idle: false,
@@ -210,6 +228,11 @@ mod tests {
             "from:web",
             "to:api",
             "failing",
+            "err",
+            "proto:http",
+            "!proto:redis",
+            "/orders/",
+            "get",
             "!idle",
             "web api !cron",
             "!from:api",
@@ -218,7 +241,18 @@ mod tests {
         ] {
             assert!(holds(yes), "{yes}");
         }
-        for no in ["cron", "port:80", "from:api", "to:web", "idle", "!failing", "web !api", "\"failing\""] {
+        for no in [
+            "cron",
+            "port:80",
+            "from:api",
+            "to:web",
+            "from:get",
+            "proto:http2",
+            "idle",
+            "!failing",
+            "web !api",
+            "\"failing\"",
+        ] {
             assert!(!holds(no), "{no}");
         }
     }
@@ -229,6 +263,7 @@ mod tests {
         assert_eq!(error("web prot:80"), FilterError::Key("prot".into()));
         assert_eq!(error("port:eighty"), FilterError::Port("eighty".into()));
         assert_eq!(error("port:70000"), FilterError::Port("70000".into()));
+        assert_eq!(error("proto:htp"), FilterError::Protocol("htp".into()));
         assert_eq!(error("from:"), FilterError::Empty("from"));
         assert_eq!(error("a ! b"), FilterError::Negation);
         assert_eq!(error("\"a"), FilterError::Quote);
@@ -241,7 +276,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_printed_is_the_same_filter(text in "(!?(from:|to:|port:[0-9]{1,4}|failing|idle|[a-z.]{1,6}|\"[a-z: ]{0,6}\") ?){0,5}") {
+        fn what_is_printed_is_the_same_filter(text in "(!?(from:|to:|port:[0-9]{1,4}|proto:redis|failing|err|idle|[a-z.]{1,6}|\"[a-z: ]{0,6}\") ?){0,5}") {
             if let Ok(filter) = Filter::parse(&text) {
                 prop_assert_eq!(Filter::parse(&filter.to_string()), Ok(filter));
             }
@@ -249,7 +284,9 @@ mod tests {
 
         #[test]
         fn negation_turns_around(word in "[a-z]{1,5}", name in "[a-z]{0,8}") {
-            let subject = Subject { client: &[&name], server: &[], port: 1, failing: false, idle: false };
+            let subject = Subject {
+                client: &[&name], server: &[], asked: &[], protocols: &[], port: 1, failing: false, idle: false,
+            };
             let (plain, negated) = (Filter::parse(&format!("from:{word}")).unwrap(), Filter::parse(&format!("!from:{word}")).unwrap());
             prop_assert_ne!(plain.matches(&subject), negated.matches(&subject));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::asked::AskedSum;
 use crate::model::{Counters, EdgeKey, EdgeSlice, HistSum, Slice};
 
 /// Appends a later slice to an earlier one of the same agent. An edge that the later slice does
@@ -37,7 +38,8 @@ pub(super) fn merge_later(mine: &mut EdgeSlice, later: &EdgeSlice) {
     append(&mut mine.by_server, later.by_server.as_ref());
 }
 
-/// Adds up one edge over rising intervals: [`merge_later`] for many, at a fraction of its cost.
+/// Adds up one edge over rising intervals: [`merge_later`] for many, at a fraction of its cost, and
+/// without targets.
 #[derive(Debug, Default)]
 pub(super) struct EdgeSum {
     by_client: ViewSum,
@@ -49,6 +51,7 @@ struct ViewSum {
     counts: Option<Counters>,
     connect_us: HistSum,
     srtt_us: HistSum,
+    asked: AskedSum,
 }
 
 impl EdgeSum {
@@ -70,12 +73,20 @@ impl ViewSum {
             self.counts.get_or_insert_default().merge_later_counts(c);
             self.connect_us.add(&c.connect_us);
             self.srtt_us.add(&c.srtt_us);
+            if let Some(asked) = &c.asked {
+                self.asked.add(asked);
+            }
         }
     }
 
     fn take(&mut self) -> Option<Counters> {
         let counts = self.counts.take()?;
-        Some(Counters { connect_us: self.connect_us.take(), srtt_us: self.srtt_us.take(), ..counts })
+        Some(Counters {
+            connect_us: self.connect_us.take(),
+            srtt_us: self.srtt_us.take(),
+            asked: self.asked.take(),
+            ..counts
+        })
     }
 }
 
@@ -100,12 +111,12 @@ pub fn merge_beside(to: &mut Counters, other: &Counters) {
     to.open = open;
 }
 
-/// [`merge_beside`] for both views.
-pub(super) fn merge_edges_beside(to: &mut EdgeSlice, other: &EdgeSlice) {
-    for (mine, theirs) in [(&mut to.by_client, &other.by_client), (&mut to.by_server, &other.by_server)] {
-        if let Some(theirs) = theirs {
-            merge_beside(mine.get_or_insert_default(), theirs);
-        }
+/// [`merge_beside`] for one view that may not be there; what comes first is taken over as it is.
+pub(super) fn merge_view_beside(mine: &mut Option<Counters>, theirs: Option<Counters>) {
+    match (mine, theirs) {
+        (Some(mine), Some(theirs)) => merge_beside(mine, &theirs),
+        (mine @ None, theirs) => *mine = theirs,
+        (Some(_), None) => {}
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`SliceBuilder`] makes slices at the agent; [`World`] puts slices together again at the viewer.
 //! Grouping of entities into workloads happens only in [`World`], never in what is stored.
 
+mod asked;
 mod builder;
 mod filter;
 mod fold;
@@ -11,6 +12,7 @@ mod names;
 mod rows;
 mod view;
 
+pub use asked::{AskedPoint, Timed};
 pub use builder::{Far, SliceBuilder};
 pub use filter::{Filter, FilterError, Subject};
 pub use merge::{merge_adjacent, merge_beside};

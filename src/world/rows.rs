@@ -31,6 +31,23 @@ pub struct Point {
     pub bytes: u64,
     /// Slowest connect, microseconds, 0 = none.
     pub connect_max_us: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Of them, with an error.
+    pub errors: u64,
+    /// 99th percentile of the latency of requests, of turns where none was decoded, microseconds;
+    /// the largest one where the row stands for several edges, 0 = none.
+    pub latency_us: u64,
+    /// Something worked: where requests are decoded one of them, else a handshake, a clean end, or
+    /// payload.
+    pub good: bool,
+}
+
+impl Point {
+    /// Whether nothing happened.
+    pub fn is_idle(&self) -> bool {
+        self.opened == 0 && self.failures == 0 && self.bytes == 0 && self.requests == 0
+    }
 }
 
 /// An edge between two workloads over the window.
@@ -46,7 +63,7 @@ pub struct EdgeRow {
     pub addr: Option<IpAddr>,
     /// Edges between entities that this row stands for.
     pub keys: Vec<EdgeKey>,
-    /// As client ends saw it.
+    /// As client ends saw it. Over a window without targets: see [`super::World::targets`].
     pub by_client: Option<Counters>,
     /// As server ends saw it.
     pub by_server: Option<Counters>,
@@ -54,7 +71,7 @@ pub struct EdgeRow {
     pub trend: Vec<Point>,
     /// Failing without a success since then.
     pub failing_since: Option<BootNs>,
-    /// Last second with an established or closed-in-order connection, or traffic.
+    /// Last second in which something worked ([`Point::good`]).
     pub last_success: Option<BootNs>,
 }
 
@@ -80,7 +97,7 @@ impl EdgeRow {
 
     /// Whether nothing happened in the window.
     pub fn is_idle(&self) -> bool {
-        self.trend.iter().all(|p| p.opened == 0 && p.failures == 0 && p.bytes == 0)
+        self.trend.iter().all(Point::is_idle)
     }
 }
 

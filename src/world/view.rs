@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::merge::{EdgeSum, close, merge_adjacent, merge_edges_beside};
+use super::asked::slowest;
+use super::merge::{EdgeSum, close, merge_adjacent, merge_view_beside};
 use super::names::NameTable;
 use super::rows::{EdgeId, EdgeRow, Point, WorkloadRow};
 use crate::model::{
@@ -122,8 +123,13 @@ impl World {
 
     /// 1 s slices of the last `seconds`, oldest first.
     pub fn window(&self, seconds: u64) -> impl Iterator<Item = &Arc<Slice>> {
-        let from = BootNs(self.now().0.saturating_sub(seconds * 1_000_000_000));
-        self.fine.iter().filter(move |s| s.start >= from)
+        self.window_until(self.now(), seconds)
+    }
+
+    /// 1 s slices of the `seconds` before `until`, as far as they are kept, oldest first.
+    pub fn window_until(&self, until: BootNs, seconds: u64) -> impl Iterator<Item = &Arc<Slice>> {
+        let from = BootNs(until.0.saturating_sub(seconds.saturating_mul(1_000_000_000)));
+        self.fine.iter().filter(move |s| s.start >= from && s.end() <= until)
     }
 
     /// Losses and cost over the window.
@@ -143,7 +149,8 @@ impl World {
         health
     }
 
-    /// Edges between workloads over the last `seconds`, sorted by identity.
+    /// Edges between workloads over the last `seconds`, sorted by identity; without targets, which
+    /// are many: see [`World::targets`].
     pub fn edges(&self, seconds: u64) -> Vec<EdgeRow> {
         let slices: Vec<&Arc<Slice>> = self.window(seconds).collect();
         // Each edge's slices in their order; edge by edge is much faster than slice by slice.
@@ -203,11 +210,8 @@ impl World {
                 row.addr = None;
             }
             row.keys.push(e.key);
-            let mut both =
-                EdgeSlice { key: e.key, by_client: row.by_client.take(), by_server: row.by_server.take() };
-            merge_edges_beside(&mut both, &e);
-            row.by_client = both.by_client;
-            row.by_server = both.by_server;
+            merge_view_beside(&mut row.by_client, e.by_client);
+            merge_view_beside(&mut row.by_server, e.by_server);
         }
         rows.into_values().collect()
     }
@@ -272,14 +276,13 @@ fn add_once<T: PartialEq>(list: &mut Vec<T>, item: T) {
 #[derive(Debug, Default)]
 struct Trend {
     points: Vec<Point>,
-    good: Vec<bool>,
     failing_since: Option<BootNs>,
     last_success: Option<BootNs>,
 }
 
 impl Trend {
     fn new(length: usize) -> Self {
-        Trend { points: vec![Point::default(); length], good: vec![false; length], ..Trend::default() }
+        Trend { points: vec![Point::default(); length], ..Trend::default() }
     }
 
     fn add(&mut self, i: usize, e: &EdgeSlice) {
@@ -289,15 +292,26 @@ impl Trend {
         p.failures += c.failures();
         p.bytes += c.bytes_to_server + c.bytes_to_client;
         p.connect_max_us = p.connect_max_us.max(c.connect_us.max());
-        self.good[i] |= is_good(c);
+        p.good |= is_good(c);
+        let Some(asked) = &c.asked else { return };
+        for t in asked.protocols.iter().map(|p| &p.tally) {
+            p.requests = p.requests.saturating_add(t.requests);
+            p.errors = p.errors.saturating_add(t.errors);
+        }
+        p.latency_us = p.latency_us.max(slowest(asked));
     }
 
     /// Looks back: the last second in which something worked, and the first failure after it.
     fn finish(&mut self, start: impl Fn(usize) -> BootNs) {
-        let last = self.good.iter().rposition(|g| *g);
+        // Where requests are decoded only they say whether it works: a server that answers nothing
+        // but errors takes connections and sends bytes.
+        if self.points.iter().any(|p| p.requests > 0) {
+            self.points.iter_mut().for_each(|p| p.good = p.requests > p.errors);
+        }
+        let last = self.points.iter().rposition(|p| p.good);
         self.last_success = last.map(&start);
         let after = last.map_or(0, |i| i + 1);
-        let failed = self.points.iter().skip(after).position(|p| p.failures > 0);
+        let failed = self.points.iter().skip(after).position(|p| p.failures.saturating_add(p.errors) > 0);
         self.failing_since = failed.map(|i| start(after + i));
     }
 }

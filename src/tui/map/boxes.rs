@@ -11,6 +11,7 @@ use crate::tui::shown::{Edge, Shown, Trouble};
 use crate::tui::state::State;
 use crate::tui::theme::Role;
 use crate::tui::view::{Hit, Hits};
+use crate::world::Timed;
 
 /// Draws the map into the pen's area.
 pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
@@ -155,30 +156,38 @@ fn lines(map: &Map) -> Canvas {
     canvas
 }
 
-/// What stands on a line: at most `width` columns, with what matters most.
+/// What stands on a line: at most `width` columns, with what matters most. The rate is that of
+/// requests where they are decoded, else of connections begun.
 fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
     let first = pair.edges.first().map(|i| &shown.edges[*i]);
     let (failed, tried) = pair.failures;
     let (long, per_s, role) = match pair.trouble {
         Trouble::Failing => {
-            let why = first.and_then(Edge::worst).map(|w| w.0.as_str()).unwrap_or_default();
-            (Some(why.to_owned()), failed as f64 / shown.seconds.max(1) as f64, Role::Bad)
+            let why = first.and_then(Edge::worst).map(|w| w.0.words().into_owned()).unwrap_or_default();
+            (Some(why), failed as f64 / shown.seconds.max(1) as f64, Role::Bad)
         }
-        Trouble::Some => (Some(format!("×{}", figures::share(failed, tried))), pair.rate, Role::Warn),
+        Trouble::Some => {
+            let share = (failed > 0).then(|| format!("×{}", figures::share(failed, tried)));
+            let why = || first.and_then(Edge::worst).map(|w| format!("×{}", w.0.words()));
+            (share.or_else(why), pair.rate, Role::Warn)
+        }
         // The line is dashed, and its box says since when.
         Trouble::None if pair.idle && pair.open == 0 => return (String::new(), Role::Muted),
-        Trouble::None => {
-            let p99 = first.and_then(|e| e.connect).map(|c| format!("p99 {}", figures::micros(c.1)));
-            (p99, pair.rate, Role::Text)
-        }
+        Trouble::None => (first.and_then(time), pair.rate, Role::Text),
     };
     let (rate, short) = if pair.rate == 0.0 && pair.trouble == Trouble::None {
         // Long connections: their number says more than that none was begun.
         (format!("{} open", figures::count(pair.open)), String::new())
     } else {
-        (figures::rate(per_s), figures::short_rate(per_s))
+        let about = |rate| figures::at_least(rate, pair.incomplete && pair.trouble != Trouble::Failing);
+        (about(figures::rate(per_s)), about(figures::short_rate(per_s)))
     };
-    let mut texts = Vec::with_capacity(7);
+    let mut texts = Vec::with_capacity(8);
+    // What is counted is said where there is room for it.
+    let unit = rate.strip_suffix("/s").filter(|_| pair.trouble != Trouble::Failing);
+    let unit = unit.map(|n| format!("{n} {}/s", if pair.asked { "req" } else { "conn" }));
+    let whole = format!(" {} {} ", unit.as_deref().unwrap_or(&rate), long.as_deref().unwrap_or(""));
+    texts.push(whole.replace("  ", " "));
     if let Some(long) = long {
         texts.push(format!(" {rate} {long} "));
         if !short.is_empty() {
@@ -192,4 +201,14 @@ fn label(pair: &Pair, shown: &Shown, width: u16) -> (String, Role) {
     texts.extend([format!(" {rate} "), format!(" {short} "), rate, short]);
     texts.retain(|t| !t.trim().is_empty());
     (texts.into_iter().find(|t| columns(t) <= width).unwrap_or_default(), role)
+}
+
+/// `p99 41 ms`, `turn 41 ms`, `conn 80 µs`.
+fn time(e: &Edge) -> Option<String> {
+    let (what, us) = match e.latency {
+        Some(l) if l.timed == Timed::Requests => ("p99", l.p99),
+        Some(l) => ("turn", l.p99),
+        None => ("conn", e.connect?.1),
+    };
+    Some(format!("{what} {}", figures::micros(us)))
 }

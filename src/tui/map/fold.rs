@@ -74,6 +74,7 @@ pub fn graph(shown: &Shown, filter: &Filter, before: &[WorkloadId]) -> (Graph, F
             let key = |n: &Node| (n.trouble, n.is_idle(), n.is_far(), !before.contains(&n.id));
             key(a)
                 .cmp(&key(b))
+                .then((b.asked + b.asks).total_cmp(&(a.asked + a.asks)))
                 .then((b.served + b.begun).total_cmp(&(a.served + a.begun)))
                 .then_with(|| a.id.cmp(&b.id))
         });

@@ -16,6 +16,7 @@ use crate::tui::pen::{Pen, clean, columns, spark};
 use crate::tui::shown::{FEW, Node, Shown, Trouble};
 use crate::tui::state::State;
 use crate::tui::theme::Role;
+use crate::world::Timed;
 
 /// Below so many columns a box has only the rate and the share of failures.
 const NARROW: u16 = 14;
@@ -73,10 +74,32 @@ fn fitting(width: u16, roles: (Role, Role), pairs: Vec<(String, String)>) -> Row
     ((left, roles.0), (right, roles.1))
 }
 
-/// The course of a workload, as wide as the right text allows.
+/// The course of a workload, as wide as the right text allows: latency, drawn so that a steady one
+/// stays low and what rises above its median is seen; connections where nothing is timed.
 fn course(node: &Node, width: u16, most: usize, right: String) -> Row {
     let bars = usize::from(width.saturating_sub(columns(&right) + 1)).min(most);
-    ((spark(&node.trend, bars, 0.0), Role::Accent), (right, Role::Text))
+    let mut timed: Vec<f64> = node.slow.iter().copied().filter(|us| *us > 0.0).collect();
+    timed.sort_unstable_by(f64::total_cmp);
+    let text = match (timed.get(timed.len() / 2), timed.last()) {
+        (Some(median), Some(most)) => spark(&node.slow, bars, most.max(median * 4.0)),
+        _ => spark(&node.trend, bars, 0.0),
+    };
+    ((text, Role::Accent), (right, Role::Text))
+}
+
+/// `p99 41 ms`; `turn 41 ms` and `conn 80 µs` where nothing is decoded, nothing is asked. A count of
+/// values that is small is shown where there is room.
+fn slow(node: &Node, width: u16, open: &str) -> String {
+    let (what, us, n) = match node.latency {
+        Some(l) if l.timed == Timed::Requests => ("p99", l.p99, l.n),
+        Some(l) => ("turn", l.p99, l.n),
+        None => match node.connect.quantile(0.99) {
+            Some(us) => ("conn", us, node.connect.count()),
+            None => return open.to_owned(),
+        },
+    };
+    let text = format!("{what} {}", figures::micros(us));
+    if n < FEW && width >= 21 { format!("{text} (n {n})") } else { text }
 }
 
 /// The rows inside, the most important first.
@@ -86,19 +109,19 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
         let words = age.map_or_else(|| "idle".into(), |age| format!("idle {age}"));
         return vec![((words, Role::Muted), (String::new(), Role::Muted))];
     }
-    let rate = if node.served > 0.0 || node.begun == 0.0 { node.served } else { node.begun };
-    let (long, short) = (figures::rate(rate), figures::short_rate(rate));
+    // Requests where they are decoded, else connections.
+    let rates = [(node.asked, "req/s"), (node.served, "conn/s"), (node.asks, "req/s")];
+    let (rate, unit) = rates.into_iter().find(|r| r.0 > 0.0).unwrap_or((node.begun, "conn/s"));
+    let about = |rate: String| figures::at_least(rate, node.incomplete);
+    let (long, short) = (about(figures::rate(rate)), about(figures::short_rate(rate)));
+    let whole = about(format!("{} {}", figures::sig3(rate), unit));
     let share = figures::share(node.failures.0, node.failures.1);
     let err_role = if node.trouble == Trouble::None { Role::Muted } else { Role::Warn };
     let open = format!("{} open", figures::count(node.open));
-    let n = node.connect.count();
-    let p99 = match node.connect.quantile(0.99).map(figures::micros) {
-        Some(p) if n < FEW && width >= 21 => format!("p99 {p} (n {n})"),
-        Some(p) => format!("p99 {p}"),
-        None => open.clone(),
-    };
+    let p99 = slow(node, width, &open);
     let failing = node.worst.filter(|_| node.trouble == Trouble::Failing);
-    if let Some((outcome, per_s, since)) = failing {
+    if let Some((reason, per_s, since)) = failing {
+        let outcome = reason.words();
         let time = since.map_or_else(String::new, |at| shown.clock.time(at));
         let why = |rate: String| (format!("{outcome} {rate}"), String::new());
         let first = fitting(
@@ -123,17 +146,28 @@ fn rows(shown: &Shown, node: &Node, width: u16) -> Vec<Row> {
         let right = if width < NARROW { short } else { p99 };
         return vec![first, since, course(node, width, 8, right)];
     }
-    let err = format!("err {share}");
+    let (err, brief) = (format!("err {share}"), format!("×{share}"));
     if width < NARROW {
-        let err = vec![(err, String::new()), (format!("×{share}"), String::new())];
-        let err = fitting(width, (err_role, Role::Text), err);
-        return vec![course(node, width, 6, short), err, ((p99, Role::Muted), (String::new(), Role::Text))];
+        let err = fitting(width, (err_role, Role::Text), vec![(err, String::new()), (brief, String::new())]);
+        let value = p99.split_once(' ').map_or_else(String::new, |(_, value)| value.to_owned());
+        let p99 = vec![(p99, String::new()), (value, String::new())];
+        return vec![course(node, width, 6, short), err, fitting(width, (Role::Muted, Role::Text), p99)];
     }
     let bytes = figures::byte_rate(node.bytes);
     let traffic = vec![(open.clone(), bytes), (open, String::new())];
     vec![
         course(node, width, 8, p99),
-        fitting(width, (err_role, Role::Text), vec![(err.clone(), long), (err, short)]),
+        fitting(
+            width,
+            (err_role, Role::Text),
+            vec![
+                (err.clone(), whole),
+                (err.clone(), long.clone()),
+                (err, short.clone()),
+                (brief.clone(), long),
+                (brief, short),
+            ],
+        ),
         fitting(width, (Role::Muted, Role::Muted), traffic),
     ]
 }

@@ -12,6 +12,7 @@ use crate::tui::pen::{Pen, columns};
 use crate::tui::shown::{Edge, FEW, Node, Shown, Trouble};
 use crate::tui::state::State;
 use crate::tui::theme::Role;
+use crate::world::Timed;
 
 type Piece = (Cow<'static, str>, Role);
 
@@ -65,9 +66,9 @@ fn edge_words(shown: &Shown, e: &Edge) -> Vec<Piece> {
     let mut out: Vec<Piece> = vec![(title(e).into(), Role::Strong), ("   ".into(), Role::Text)];
     let clock = &shown.clock;
     match e.worst() {
-        Some((outcome, n)) if e.trouble == Trouble::Failing => {
+        Some((why, n)) if e.trouble == Trouble::Failing => {
             let rate = figures::rate(n as f64 / shown.seconds.max(1) as f64);
-            out.push((format!("{rate} {outcome}").into(), Role::Bad));
+            out.push((format!("{rate} {}", why.words()).into(), Role::Bad));
             if let Some(at) = e.row.failing_since {
                 out.push((format!(" since {}", clock.time(at)).into(), Role::Bad));
             }
@@ -76,18 +77,31 @@ fn edge_words(shown: &Shown, e: &Edge) -> Vec<Piece> {
             }
         }
         worst => {
-            out.push((figures::rate(e.rate).into(), Role::Text));
-            if let Some((_, p99)) = e.connect {
-                out.push((format!(" · connect p99 {}", figures::micros(p99)).into(), Role::Text));
-                let n = e.row.shown().1.connect_us.count();
-                if n < FEW {
-                    out.push((format!(" (n {n})").into(), Role::Muted));
-                }
+            if e.requests > 0 {
+                let rate = figures::at_least(figures::sig3(e.request_rate), e.undecoded > 0);
+                out.push((format!("{} {rate} req/s · ", e.protocol_words()).into(), Role::Text));
+            } else if !e.protocols.is_empty() {
+                out.push((format!("{} · ", e.protocol_words()).into(), Role::Text));
             }
-            out.push((format!(" · {} open", figures::count(e.open)).into(), Role::Text));
-            if let Some((outcome, n)) = worst {
-                let share = figures::share(e.failures, e.tried);
-                out.push((format!(" · err {share}, {} {outcome}", figures::count(n)).into(), Role::Warn));
+            let (what, p99, n) = match (&e.latency, e.connect) {
+                (Some(l), _) if l.timed == Timed::Requests => ("p99", Some(l.p99), l.n),
+                (Some(l), _) => ("turn p99", Some(l.p99), l.n),
+                (None, c) => ("connect p99", c.map(|c| c.1), e.row.shown().1.connect_us.count()),
+            };
+            if let Some(us) = p99 {
+                out.push((format!("{what} {}", figures::micros(us)).into(), Role::Text));
+                let few = if n < FEW { format!(" (n {n}) · ") } else { " · ".to_owned() };
+                out.push((few.into(), Role::Muted));
+            }
+            out.push((format!("{} conn/s · ", figures::sig3(e.rate)).into(), Role::Text));
+            out.push((format!("{} open", figures::count(e.open)).into(), Role::Text));
+            if let Some((why, n)) = worst {
+                let (failed, tried) = e.err();
+                let share = figures::share(failed, tried);
+                out.push((
+                    format!(" · err {share}, {} {}", figures::count(n), why.words()).into(),
+                    Role::Warn,
+                ));
             }
             if e.is_idle() {
                 out.push((idle(shown, e.active).into(), Role::Muted));
@@ -102,6 +116,15 @@ fn idle(shown: &Shown, active: Option<BootNs>) -> String {
     active.map_or_else(|| " · idle".into(), |at| format!(" · idle {}", figures::age(shown.now.since(at))))
 }
 
+/// `820 req/s`, or `8.40 conn/s` where nothing is decoded.
+fn rates(requests: f64, connections: f64) -> String {
+    if requests > 0.0 {
+        format!("{} req/s", figures::sig3(requests))
+    } else {
+        format!("{} conn/s", figures::sig3(connections))
+    }
+}
+
 fn node_words(shown: &Shown, node: &Node) -> Vec<Piece> {
     let edges = || node.edges.iter().map(|i| &shown.edges[*i]);
     let into = edges().filter(|e| e.id().server == node.id).count();
@@ -112,8 +135,8 @@ fn node_words(shown: &Shown, node: &Node) -> Vec<Piece> {
         (
             format!(
                 "   in {} over {into} · out {} over {out}",
-                figures::rate(node.served),
-                figures::rate(node.begun)
+                rates(node.asked, node.served),
+                rates(node.asks, node.begun)
             )
             .into(),
             Role::Text,
