@@ -146,6 +146,17 @@ static __always_inline void shed(void)
 		n->messages_shed++;
 }
 
+/* Of what is received the first segment that is seen need not be the first that was sent. */
+static __always_inline int is_first(struct bpf_sock *sk, struct webb_sock *s, const struct segment *g, __u32 received)
+{
+	struct bpf_tcp_sock *tp;
+
+	if (!received || s->flags & WEBB_F_ADOPTED)
+		return 1;
+	tp = bpf_tcp_sock(sk);
+	return !tp || tp->rcv_nxt == g->seq;
+}
+
 static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -190,7 +201,7 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 	other = &s->way[(received ^ 1) & 1];
 	fresh = !way->count || (__s32)(g.seq + g.len - way->end) > 0;
 	g.flags = received ? 0 : WEBB_P_SENT;
-	if (!way->count || g.seq == way->end)
+	if (way->count ? g.seq == way->end : is_first(sk, s, &g, received))
 		g.flags |= WEBB_P_IN_ORDER;
 	if (s->spoke != received && s->spoke < 2)
 		g.turned = other->last;

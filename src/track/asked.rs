@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fact::TurnsFact;
 use super::table::Track;
 use super::tracked::{Tracked, slot};
-use crate::model::{Asked, BootNs, Known, Protocol, Request, Timing, View};
+use crate::model::{Asked, BootNs, EndId, Known, Protocol, Request, Timing, View};
 use crate::wire::{Record, Span, Told};
 
 /// Labels (methods and targets) that are shared; beyond it sharing begins anew.
@@ -198,6 +198,16 @@ impl Track {
         let codes: Vec<u32> = f.codes.iter().take(usize::from(f.count)).skip(known).copied().collect();
         for code in codes {
             self.turn(key, view, f.at, code);
+        }
+    }
+
+    /// An end closed: its last answer was complete with its first byte.
+    pub(super) fn end_turns(&mut self, id: EndId, at: BootNs) {
+        let Some(&(key, view)) = self.ends.get(&id) else { return };
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        let pending = row.heard.as_mut().and_then(|h| h.turns[slot(view)].1.take());
+        if let Some(us) = pending {
+            self.asked.asked(row, view, at).turns.full_us.record(us);
         }
     }
 

@@ -16,7 +16,7 @@ const WAITING_BYTES: usize = 4 << 20;
 /// A piece waits this long for its end.
 const WAIT_NS: u64 = 2_000_000_000;
 /// An end that closed is listened to for so long: its last pieces may come after its closing.
-const LINGER_NS: u64 = 250_000_000;
+const LINGER_NS: u64 = 150_000_000;
 
 /// The conversation at one end.
 #[derive(Debug)]
@@ -306,6 +306,7 @@ impl Track {
             .partition(|(at, _)| now.since(*at) > LINGER_NS);
         self.flows.closed = rest;
         for (at, id) in over {
+            self.end_turns(id, at);
             self.end_flow(id, at);
         }
     }
