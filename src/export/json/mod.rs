@@ -1,6 +1,6 @@
 //! One JSON object per line, with stable names: `docs/json.md` documents every field.
 //!
-//! What is not known is absent, never `null`. Text from outside stays as it is for the program that
+//! What is not known is absent, or `null` beside a reason where that is told apart. Text from outside stays as it is for the program that
 //! reads it; what could steer a terminal is written in JSON's own escapes.
 
 mod asked;
@@ -10,6 +10,7 @@ mod edge;
 mod event;
 mod request;
 mod status;
+mod top;
 mod workload;
 
 pub use connection::{ConnectionJson, connection};
@@ -17,6 +18,7 @@ pub use edge::{EdgeJson, edge};
 pub use event::{EventJson, MissedJson, event, missed};
 pub use request::{RequestJson, request};
 pub use status::{HookJson, StatusJson, hook, status};
+pub use top::{TopJson, top};
 pub use workload::{WorkloadJson, workload};
 
 use std::fmt::Write as _;

@@ -2,23 +2,33 @@
 
 use super::{Table, arrow, figure};
 use crate::export::Window;
-use crate::export::figures::{NONE, bytes, count, micros, rate};
+use crate::export::asked::AskedFigures;
+use crate::export::figures::{NONE, bytes, count, micros};
 use crate::model::{Counters, OUTCOMES};
 use crate::world::EdgeRow;
 
-/// A table of edges in the order given. `window` gives the rates; what it covers is for the caller
-/// to say ([`Window::words`]).
+/// A table of edges in the order given. `window` gives the rates, or counts where everything since a
+/// start is counted; what it covers is for the caller to say ([`Window::words`]), as is what the signs
+/// mean ([`crate::export::LEGEND`]).
 pub fn edges<'a>(rows: impl IntoIterator<Item = &'a EdgeRow>, window: Window) -> String {
+    let (opened, requests) = match window.since {
+        None => (">CONN/S", ">REQ/S"),
+        Some(_) => (">OPENED", ">REQUESTS"),
+    };
     let mut t = Table::new(&[
         "CLIENT",
         "",
         "SERVER",
         ">PORT",
-        ">OPENED",
-        ">CONN/S",
-        ">OPEN",
-        ">CONNECT P50",
+        "PROTO",
+        requests,
+        ">ERR",
+        ">P50",
+        ">P90",
         ">P99",
+        opened,
+        ">OPEN",
+        ">CONNECT P99",
         ">RTT P50",
         ">RETR",
         ">TO SERVER",
@@ -28,15 +38,20 @@ pub fn edges<'a>(rows: impl IntoIterator<Item = &'a EdgeRow>, window: Window) ->
     ]);
     for e in rows {
         let (view, c) = e.shown();
+        let a = AskedFigures::new(c.asked.as_deref());
         t.row([
             e.client.id.name.to_string(),
             arrow(e.id.role_known).to_owned(),
             e.server.id.name.to_string(),
             e.id.port.to_string(),
-            count(c.opened),
-            rate(window.per_second(c.opened)),
+            a.protocol_cell(),
+            a.requests_cell(window),
+            a.errors_cell(),
+            a.latency_cell(0.5),
+            a.latency_cell(0.9),
+            a.latency_cell(0.99),
+            window.amount(c.opened),
             count(c.open),
-            figure(c.connect_us.quantile(0.5), micros),
             figure(c.connect_us.quantile(0.99), micros),
             figure(c.srtt_us.quantile(0.5), micros),
             count(c.retransmits),
