@@ -56,7 +56,10 @@ fn objects() -> Vec<(&'static str, Value)> {
     ] {
         all.push(("request", object(&json::request(&r, &names, utc).unwrap())));
     }
-    let edges = [samples::rich_edge(), samples::minimal_edge()];
+    let mut blind = samples::minimal_edge();
+    let asked = Some(Box::new(samples::turns_only()));
+    blind.by_server = Some(model::Counters { opened: 3, asked, ..Default::default() });
+    let edges = [samples::rich_edge(), samples::minimal_edge(), blind];
     for by in [top::By::Edges, top::By::Paths] {
         for (row, rank) in top::rows(&edges, by, top::Order::Rate).iter().zip(1..) {
             all.push(("top", object(&json::top(rank, row, LAST, utc))));

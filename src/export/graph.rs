@@ -103,10 +103,21 @@ mod tests {
             |window| Graph::new(&edges, window).links.into_iter().map(|l| l.label).collect::<Vec<_>>();
         let last = Window { since: None, seconds: 60.0 };
         let [rich, minimal] = &labels(last)[..] else { panic!("two links") };
-        assert_eq!(rich, ":8080  12.3/s  connect p99 40.0 ms  11 aborted-by-server  54 other failures");
+        assert_eq!(
+            rich,
+            ":8080  http +2  ≥1.12 req/s  10.4% errors  p99 66.0 ms  11 aborted-by-server  54 other failures"
+        );
         assert_eq!(minimal, ":8080  0/s  role unknown");
         let total = Window { since: Some(crate::model::BootNs(1)), ..last };
-        assert!(labels(total)[0].starts_with(":8080  740  connect p99"));
+        assert!(labels(total)[0].starts_with(":8080  http +2  ≥67 requests  10.4% errors"));
+        // Without requests: connections, and the latency of answers before that of connecting.
+        let mut edge = samples::rich_edge();
+        let counters = edge.by_client.as_mut().unwrap();
+        counters.asked = Some(Box::new(samples::turns_only()));
+        let label = |edge: &EdgeRow| Graph::new([edge.clone()].as_slice(), last).links.remove(0).label;
+        assert!(label(&edge).starts_with(":8080  p99 ~8.20 ms  12.3/s  11 aborted"), "{}", label(&edge));
+        edge.by_client.as_mut().unwrap().asked = None;
+        assert!(label(&edge).starts_with(":8080  12.3/s  connect p99 40.0 ms  11"), "{}", label(&edge));
     }
 
     #[test]

@@ -176,3 +176,71 @@ impl TopRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::samples;
+    use crate::model::{Shape, Verdict};
+
+    /// An edge with so many requests to one path, errors among them, and a latency.
+    fn busy(server: &str, view: View, requests: u64, errors: u64, us: u64) -> EdgeRow {
+        let mut e = samples::edge_of(server);
+        let mut c = Counters::default();
+        let (get, path): (Arc<str>, Arc<str>) = ("GET".into(), "/x".into());
+        for n in 0..requests {
+            let verdict = if n < errors { Verdict::Error } else { Verdict::Ok };
+            let asked = c.asked_mut();
+            asked.protocol_mut(Protocol::Http1).tally.count(Shape::Unary, verdict, Some(us));
+            asked.target_mut(Protocol::Http1, &get, &path).count(Shape::Unary, verdict, Some(us));
+        }
+        match view {
+            View::Client => e.by_client = Some(c),
+            View::Server => e.by_server = Some(c),
+        }
+        e
+    }
+
+    fn servers(rows: &[TopRow]) -> Vec<String> {
+        rows.iter().map(|r| r.server.id.name.to_string()).collect()
+    }
+
+    #[test]
+    fn each_order_has_its_own_first() {
+        let many = busy("many", View::Client, 30, 0, 100);
+        let broken = busy("broken", View::Client, 5, 5, 200);
+        let slow = busy("slow", View::Client, 2, 1, 9000);
+        let edges = [slow, many, broken, samples::edge_of("idle")];
+        let of = |order| servers(&rows(&edges, By::Edges, order));
+        assert_eq!(of(Order::Rate), ["many", "broken", "slow"]);
+        assert_eq!(of(Order::Errors), ["broken", "slow", "many"]);
+        assert_eq!(of(Order::P99), ["slow", "broken", "many"]);
+        assert_eq!(servers(&rows(&edges, By::Paths, Order::P99)), ["slow", "broken", "many"]);
+        assert_eq!(sum(&edges), Sum { opened: 0, failures: 0, requests: Some(37), errors: 6 });
+        assert_eq!(sum(&[samples::edge_of("idle")]), Sum::default());
+    }
+
+    /// What both ends saw is counted once, and clients of one server are added.
+    #[test]
+    fn paths_are_as_the_server_saw_them() {
+        let mut both = busy("api", View::Client, 4, 0, 100);
+        both.by_server = busy("api", View::Server, 4, 0, 50).by_server;
+        let mut far = busy("api", View::Server, 3, 0, 60);
+        far.id.client.name = "far".into();
+        let rows = rows(&[both, far], By::Paths, Order::Rate);
+        let [row] = &rows[..] else { panic!("one path: {rows:?}") };
+        let tally = row.asked.tally.as_ref().unwrap();
+        assert_eq!((row.view, tally.requests, tally.latency_us.max()), (View::Server, 7, 60));
+    }
+
+    #[test]
+    fn a_failed_connection_is_an_error() {
+        let mut refused = samples::edge_of("down");
+        let mut c = Counters { opened: 9, ..Counters::default() };
+        c.outcomes[crate::model::Outcome::Refused.index()] = 9;
+        refused.by_client = Some(c);
+        let edges = [busy("api", View::Client, 30, 3, 100), refused];
+        assert_eq!(servers(&rows(&edges, By::Edges, Order::Errors)), ["down", "api"]);
+        assert_eq!(servers(&rows(&edges, By::Edges, Order::Rate)), ["api", "down"]);
+    }
+}

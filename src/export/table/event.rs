@@ -77,7 +77,7 @@ pub fn missed(n: u64) -> String {
 mod tests {
     use super::*;
     use crate::export::samples;
-    use crate::model::OUTCOMES;
+    use crate::model::{OUTCOMES, PROTOCOLS};
     use std::sync::Arc;
 
     #[test]
@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(OUTCOMES.iter().map(|o| o.as_str().len()).max(), Some(OUTCOME));
         let kinds = (0..=u8::MAX).filter_map(EventKind::from_number);
         assert_eq!(kinds.map(|k| k.as_str().len()).max(), Some(KIND));
+        assert_eq!(PROTOCOLS.iter().map(|p| p.as_str().len()).max(), Some(PROTOCOL));
     }
 
     #[test]
@@ -105,6 +106,14 @@ mod tests {
         assert_eq!(
             of(samples::minimal_connection(), EventKind::Failed),
             "12:35:01.123  failed       unknown 0000000000000001 ↔ unknown 0000000000000002  -"
+        );
+        assert_eq!(
+            event(&samples::rich_request(), &names, samples::UTC),
+            "12:35:00.000  request      shop/web:41234           → api.service:8080          http       GET /orders/{id}          ! 503    8.20 ms  client, server"
+        );
+        assert_eq!(
+            event(&samples::minimal_request(), &names, samples::UTC),
+            "-  request      unknown 0000000000000001 ↔ unknown 0000000000000002  nats       -                         -        one-way  -"
         );
         assert_eq!(missed(12), "-- 12 events missed here: this viewer did not keep up --");
     }

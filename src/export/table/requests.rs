@@ -98,3 +98,35 @@ pub(super) fn seen_by(r: &Request) -> &'static str {
         (None, None) => NONE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::samples;
+
+    #[test]
+    fn unknown_absent_and_failed_look_different() {
+        let list = [
+            samples::rich_request(),
+            samples::unknown_request(),
+            samples::unanswered_request(),
+            samples::minimal_request(),
+            // Not a request.
+            samples::event(),
+        ];
+        assert_eq!(
+            requests(&list, &samples::names(), samples::UTC),
+            "\
+TIME (UTC)    CLIENT                       SERVER                    PROTO  METHOD  TARGET            STATUS      LATENCY  REQUEST  RESPONSE  SEEN BY
+12:35:00.000  shop/web:41234            →  api.service:8080          http   GET     /orders/{id}      ! 503       8.20 ms    120 B   3.40 kB  client, server
+12:35:00.000  shop/web:41234            →  api.service:8080          http2  GET     ?                 ?                 ?    120 B   3.40 kB  client
+12:35:00.000  192.0.2.7:55000           ↔  api.service:8080          dns    A       api.shop.example  ! time-out        -     40 B       0 B  server
+-             unknown 0000000000000001  ↔  unknown 0000000000000002  nats   -       -                 -           one-way      0 B       0 B  -
+"
+        );
+        assert_eq!(
+            requests_missed(12_345),
+            "12.3k requests are missing here: they came too fast, and were only counted\n"
+        );
+    }
+}

@@ -115,3 +115,66 @@ fn fill(line: &str, columns: usize) -> String {
     pad(&mut out, &cut, columns, false);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::samples;
+    use crate::export::top::{Order, rows, sum};
+    use crate::model::Counters;
+    use proptest::prelude::*;
+
+    const WINDOW: Window = Window { since: None, seconds: 10.0 };
+
+    #[test]
+    fn edges_and_paths() {
+        let mut blind = samples::minimal_edge();
+        let asked = Some(Box::new(samples::turns_only()));
+        blind.by_server = Some(Counters { opened: 3, asked, ..Counters::default() });
+        let edges = [blind, samples::rich_edge()];
+        let text = top_header(WINDOW, &sum(&edges), samples::UTC);
+        assert_eq!(text, format!("last 10 s: 74.3 conn/s (65 failed), 6.70 req/s, 10.4% errors   {LEGEND}"));
+        let words = |l: &str| l.split_whitespace().collect::<Vec<_>>().join(" ");
+        let text = top(&rows(&edges, By::Edges, Order::Rate), By::Edges, WINDOW);
+        assert_eq!(
+            text.lines().map(words).collect::<Vec<_>>(),
+            [
+                "REQ/S ERR P50 P90 P99 PROTO CLIENT SERVER CONN/S FAILED BYTES/S SEEN BY",
+                "≥6.70/s 10.4% 33.0 ms 60.2 ms 66.0 ms http +2 shop/web → api.service:8080 74.0/s ! 65 1.54 MB client",
+                "- - ~8.20 ms ~8.20 ms ~8.20 ms - 192.0.2.7 ↔ api.service:8080 0.30/s - 0 B server",
+            ]
+        );
+        let text = top(&rows(&edges, By::Paths, Order::P99), By::Paths, WINDOW);
+        let lines: Vec<String> = text.lines().map(words).collect();
+        assert_eq!(lines.len(), 1 + 66, "{text}");
+        assert_eq!(
+            [&lines[0], &lines[1], &lines[2], &lines[66]],
+            [
+                "REQ/S ERR P50 P90 P99 PROTO SERVER METHOD TARGET SEEN BY",
+                "0.20/s 0 65.0 ms 66.0 ms 66.0 ms - api.service:8080 - (others) client",
+                "0.10/s 0 64.0 ms 64.0 ms 64.0 ms http api.service:8080 GET /63 client",
+                "0.10/s 0 - - - nats api.service:8080 PUB - client",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_counted() {
+        assert_eq!(fit("ab\ncdef\n", 3, 5), ["ab ", "cde"]);
+        assert_eq!(fit("a\nb\nc\n", 6, 2), ["a     ", "2 more"]);
+        assert_eq!(fit("a\nb", 6, 1), ["2 more"]);
+        assert_eq!(fit("a", 6, 0), [""; 0]);
+        assert_eq!(fit("日本", 3, 1), ["日 "]);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_leaves_the_terminal(text in "\\PC{0,40}(\n\\PC{0,40}){0,6}", columns in 1usize..30, lines in 0usize..9) {
+            let shown = fit(&text, columns, lines);
+            prop_assert!(shown.len() <= lines);
+            for line in shown {
+                prop_assert_eq!(line.chars().map(|c| c.width().unwrap_or(0)).sum::<usize>(), columns);
+            }
+        }
+    }
+}
