@@ -8,10 +8,10 @@
 mod candidates;
 mod conversation;
 pub mod decoder;
-pub mod dns;
 pub mod http1;
-pub mod quic;
 pub mod template;
+pub mod dns;
+pub mod quic;
 #[cfg(test)]
 pub mod testing;
 pub mod websocket;
