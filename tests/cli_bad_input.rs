@@ -269,6 +269,7 @@ fn a_protocol_or_an_event_that_does_not_exist() {
     // Nothing could match.
     let mut contradiction = webb(&["observe", "--protocol", "http", "--kind", "closed"]);
     refused(&mut contradiction, &["--protocol chooses requests", "add request to --kind"]);
+    refused(&mut webb(&["list", "requests", "--no-requests"]), &["leave it out"]);
 }
 
 /// Servers that are no agent.

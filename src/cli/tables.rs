@@ -16,6 +16,9 @@ use crate::world::{EdgeRow, NameTable, World};
 const WINDOW: u64 = 60;
 
 pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), CliError> {
+    if global.no_requests && matches!(args.what, Listed::Requests(_)) {
+        return Err(CliError("with --no-requests there are none to list: leave it out".to_owned()));
+    }
     let node = Node::find(global)?;
     let text = super::runtime_of_one()?.block_on(async {
         match &args.what {
@@ -34,7 +37,8 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), CliError> {
                     TableFormat::Json => lines(rows.iter().map(|r| json::workload(r, window, world.utc()))),
                 }
             }
-            Listed::Requests(args) => super::requests::list(&mut node.client(2).await?, args).await,
+            // An exchange that both ends may tell of is held back for more than a second.
+            Listed::Requests(args) => super::requests::list(&mut node.client(3).await?, args).await,
         }
     })?;
     done_or(super::print(&text))
