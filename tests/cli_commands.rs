@@ -289,6 +289,10 @@ fn asked() -> Asked {
     Asked { served, _puppet: puppet, _cgroup: cgroup, port: at.port() }
 }
 
+fn numbers(events: &[Value]) -> Vec<u64> {
+    events.iter().map(|e| e["sequence"].as_u64().unwrap()).collect()
+}
+
 #[test]
 fn requests_are_listed_one_by_one() {
     let Asked { served, port, _puppet, _cgroup } = asked();
@@ -322,7 +326,8 @@ fn requests_are_listed_one_by_one() {
     assert!(all.iter().is_sorted_by_key(|r| r["sequence"].as_u64()));
 
     let list = |args: &[&str]| served.objects(&[&["list", "requests", "-o", "json"], args].concat());
-    assert_eq!(list(&["--last", "4"]), all[ALL - 4..]);
+    // Names may be learnt between two looks.
+    assert_eq!(numbers(&list(&["--last", "4"])), numbers(&all[ALL - 4..]));
     assert_eq!(list(&["--last", "0"]), [] as [Value; 0]);
     assert_eq!(of(&list(&["--failed"]), "503"), BAD);
     assert_eq!(list(&["--failed"]).len(), BAD);
@@ -357,7 +362,7 @@ fn events_are_requests_where_they_are_asked_for() {
     let requests = observe(&["--protocol", "http"]);
     valid("request", &requests);
     assert_eq!(requests.len(), ALL);
-    assert_eq!(observe(&["--kind", "request"]), requests);
+    assert_eq!(numbers(&observe(&["--kind", "request"])), numbers(&requests));
     assert_eq!(observe(&["--kind", "request", "--protocol", "dns"]).len(), 0);
     let both = observe(&["--kind", "request,established"]);
     assert_eq!((both.len(), kinds(&both)), (ALL + 1, vec!["established".to_owned(), "request".to_owned()]));
