@@ -4,6 +4,7 @@
 mod api_common;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_common::{LONG, Line, ME, connection, counted, far, name, slice, store};
@@ -11,7 +12,8 @@ use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
 use webb::client::{Backoff, Client, Follow, Target, Update};
 use webb::model::{
-    AgentInstance, BootNs, ConnectionState, EventKind, EventMessage, Filter, SliceMessage, Status,
+    AgentInstance, BootNs, ConnectionState, EventKind, EventMessage, Filter, Protocol, Request, Shape,
+    SliceMessage, Status, Verdict,
 };
 use webb::server::{Limits, serve_duplex};
 use webb::store::{HistoryLimits, Store};
@@ -194,6 +196,53 @@ async fn events_are_filtered_named_and_counted_back() {
     assert_eq!(got, [1021, 6, 8, 10]);
     let none = Filter { server_port: Some(81), ..Filter::default() };
     assert!(client.watch_events(&none, 3, false).await.unwrap().next().await.is_none());
+}
+
+/// What happened to connections and requests comes in the order of time, however much there is of each.
+#[tokio::test]
+async fn the_two_classes_of_events_are_sent_in_the_order_of_time() {
+    let store = store(|_| {});
+    store.learn(&[far(1), far(2)], &[name(&far(1))]);
+    let request = Arc::new(request());
+    for n in 0..2000u64 {
+        // Runs of one class, longer than what is read at once.
+        let c = connection(n, ConnectionState::Open);
+        if n / 150 % 2 == 0 {
+            store.publish(vec![(BootNs(n + 1), EventKind::Opened, c)], &[], &[]);
+        } else {
+            store.publish_requests(vec![(BootNs(n + 1), c, request.clone())], 0);
+        }
+    }
+    let mut client = client(&store).await;
+    for follow in [false, true] {
+        let messages = client.watch_events(&Filter::default(), 5000, follow).await.unwrap();
+        let times = messages.filter_map(|m| match m.unwrap() {
+            EventMessage::Event(e) => Some(e.at.0),
+            EventMessage::Names(_) => None,
+            EventMessage::Missed(n) => panic!("{n} missed"),
+        });
+        let times: Vec<u64> = times.take(2000).collect().await;
+        assert_eq!(times, (1..=2000).collect::<Vec<_>>());
+    }
+}
+
+fn request() -> Request {
+    Request {
+        protocol: Protocol::Http1,
+        shape: Shape::Unary,
+        method: "GET".into(),
+        target: None,
+        target_unknown: None,
+        status: None,
+        status_unknown: None,
+        verdict: Verdict::Ok,
+        by_client: None,
+        by_server: None,
+        request_bytes: 1,
+        response_bytes: 1,
+        note: "".into(),
+        evidence: "test".into(),
+    }
 }
 
 #[tokio::test]

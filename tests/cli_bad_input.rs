@@ -191,8 +191,15 @@ fn no_such_server() {
         ("unix:/a\x1b]0;x\x07", &["cannot connect to unix:/a"]),
         ("webb.invalid:1", &["cannot connect to webb.invalid:1"]),
     ] {
-        for command in [&["list", "edges"][..], &["list", "connections"], &["observe"], &["status"], &["map"]]
-        {
+        for command in [
+            &["list", "edges"][..],
+            &["list", "connections"],
+            &["list", "requests"],
+            &["top"],
+            &["observe"],
+            &["status"],
+            &["map"],
+        ] {
             refused(webb(command).args(["--server", server]), says);
         }
     }
@@ -243,6 +250,28 @@ fn tls_that_does_not_fit() {
     printed(&run(&mut served.command(&["list", "edges"])));
 }
 
+/// Names that are none are answered with those that are.
+#[test]
+fn a_protocol_or_an_event_that_does_not_exist() {
+    for args in [&["list", "requests", "--protocol", "ftp"][..], &["observe", "--protocol", "http,ftp"]] {
+        let output = run(&mut webb(args));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        assert!(error.contains("'ftp'") && error.contains("--protocol"), "{error}");
+        for protocol in webb::model::PROTOCOLS {
+            assert!(error.contains(protocol.as_str()), "{protocol:?}: {error}");
+        }
+    }
+    let output = run(&mut webb(&["observe", "--kind", "request,opening"]));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(webb::model::EVENT_KINDS.iter().all(|k| error.contains(k.as_str())), "{error}");
+    // Nothing could match.
+    let mut contradiction = webb(&["observe", "--protocol", "http", "--kind", "closed"]);
+    refused(&mut contradiction, &["--protocol chooses requests", "add request to --kind"]);
+    refused(&mut webb(&["list", "requests", "--no-requests"]), &["leave it out"]);
+}
+
 /// Servers that are no agent.
 #[test]
 fn a_server_that_speaks_nonsense() {
@@ -268,7 +297,14 @@ fn a_server_that_speaks_nonsense() {
             }
         });
         let server = format!("unix:{}", path.display());
-        for command in [&["list", "edges"][..], &["list", "connections"], &["status"], &["observe", "-f"]] {
+        for command in [
+            &["list", "edges"][..],
+            &["list", "connections"],
+            &["list", "requests"],
+            &["top"],
+            &["status"],
+            &["observe", "-f"],
+        ] {
             refused(webb(command).args(["--server", &server]), &["the peer"]);
         }
         std::os::unix::net::UnixStream::connect(&path).unwrap().write_all(b"end").unwrap();
@@ -291,9 +327,15 @@ fn output_that_cannot_be_written() {
     needs_root();
     let cgroup = Cgroup::new("full");
     let served = Served::new(&cgroup);
-    for args in
-        [&["status"][..], &["list", "edges"], &["map", "-o", "dot"], &["man"], &["completions", "fish"]]
-    {
+    for args in [
+        &["status"][..],
+        &["list", "edges"],
+        &["list", "requests"],
+        &["top"],
+        &["map", "-o", "dot"],
+        &["man"],
+        &["completions", "fish"],
+    ] {
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let child = served.command(args).stdout(full).stderr(Stdio::piped()).spawn().unwrap();
         let output = child.wait_with_output().unwrap();

@@ -12,8 +12,10 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use common::cli::{LONG, Served, objects, printed, run, signal, wait, webb};
+use common::pty::{Term, count};
+use common::puppet::Puppet;
 use common::{Cgroup, Workload, needs_root, traffic, until_for};
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use validator::Schemas;
 
@@ -191,6 +193,8 @@ fn a_broken_pipe_is_no_error() {
         &["list", "connections", "--all"],
         &["list", "edges", "-o", "json"],
         &["status"],
+        &["list", "requests"],
+        &["top"],
         &["map", "-o", "dot"],
         &["completions", "bash"],
         &["man"],
@@ -251,8 +255,203 @@ fn an_agent_inside_answers_too_and_global_flags_stand_anywhere() {
     assert!(printed(&flag).contains("ebpf"));
 }
 
-const COMMANDS: [&str; 9] =
-    ["agent", "demo", "doctor", "observe", "list", "status", "map", "completions", "man"];
+/// HTTP/1.1 over loopback in a cgroup of its own: what was asked is known exactly.
+struct Asked {
+    served: Served,
+    _puppet: Puppet,
+    _cgroup: Cgroup,
+    port: u16,
+}
+
+const ORDERS: usize = 20;
+const BAD: usize = 5;
+const NONE: usize = 3;
+const ALL: usize = ORDERS + BAD + NONE;
+
+fn asked() -> Asked {
+    needs_root();
+    let cgroup = Cgroup::new("asked");
+    let served = Served::new(&cgroup);
+    let mut puppet = Puppet::new(&cgroup);
+    let at = puppet.listen("l", "127.0.0.1:0");
+    puppet.pair("l", at, "c", "s");
+    let mut ask = |path: &str, status: &str| {
+        let asks = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        puppet.exchange("c", "s", &asks, &format!("HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\nhello"));
+    };
+    (0..ORDERS).for_each(|n| ask(&format!("/orders/{n}?token=secret"), "200 OK"));
+    (0..BAD).for_each(|_| ask("/bad", "503 Service Unavailable"));
+    (0..NONE).for_each(|_| ask("/none", "404 Not Found"));
+    served.until("every request", &["list", "requests", "-o", "json"], |r| (r.len() == ALL).then_some(()));
+    served.until("all in edges", &["list", "edges", "--all", "-o", "json"], |edges| {
+        (sum(&edges, "requests") == ALL as u64).then_some(())
+    });
+    Asked { served, _puppet: puppet, _cgroup: cgroup, port: at.port() }
+}
+
+fn numbers(events: &[Value]) -> Vec<u64> {
+    events.iter().map(|e| e["sequence"].as_u64().unwrap()).collect()
+}
+
+#[test]
+fn requests_are_listed_one_by_one() {
+    let Asked { served, port, _puppet, _cgroup } = asked();
+    let all = served.objects(&["list", "requests", "-o", "json"]);
+    valid("request", &all);
+    let of = |objects: &[Value], status: &str| objects.iter().filter(|r| r["status"] == status).count();
+    assert_eq!([of(&all, "200"), of(&all, "503"), of(&all, "404")], [ORDERS, BAD, NONE]);
+    for r in &all {
+        assert_eq!(
+            (&r["protocol"], &r["method"], &r["shape"]),
+            (&"http".into(), &"GET".into(), &"unary".into())
+        );
+        assert_eq!(r["server"]["port"], port);
+        assert_eq!(
+            r["verdict"],
+            if r["status"] == "503" {
+                "error"
+            } else if r["status"] == "404" {
+                "client-error"
+            } else {
+                "ok"
+            }
+        );
+        assert_eq!(r["ok"], r["status"] == "200");
+        // Both ends are watched.
+        assert!(r["latency_us"].is_u64() && r["by_client"]["latency_us"].is_u64(), "{r:#}");
+        assert!(r["by_server"]["latency_us"].as_u64() <= r["latency_us"].as_u64(), "{r:#}");
+    }
+    let paths = all.iter().filter(|r| r["status"] == "200").map(|r| r["target"].as_str().unwrap());
+    assert!(paths.clone().all(|p| p == "/orders/{id}"), "{:?}", paths.collect::<Vec<_>>());
+    assert!(all.iter().is_sorted_by_key(|r| r["sequence"].as_u64()));
+
+    let list = |args: &[&str]| served.objects(&[&["list", "requests", "-o", "json"], args].concat());
+    // Names may be learnt between two looks.
+    assert_eq!(numbers(&list(&["--last", "4"])), numbers(&all[ALL - 4..]));
+    assert_eq!(list(&["--last", "0"]), [] as [Value; 0]);
+    assert_eq!(of(&list(&["--failed"]), "503"), BAD);
+    assert_eq!(list(&["--failed"]).len(), BAD);
+    assert_eq!(list(&["--protocol", "http,dns"]).len(), ALL);
+    assert_eq!(list(&["--protocol", "redis", "--protocol", "dns"]).len(), 0);
+    assert_eq!(list(&["--port", &port.to_string()]).len(), ALL);
+    assert_eq!(list(&["--port", "1"]).len(), 0);
+
+    let table = served.ask(&["list", "requests"]);
+    assert_eq!(table.lines().count(), 1 + ALL, "{table}");
+    assert!(!table.contains("secret") && table.contains("/orders/{id}"), "{table}");
+    assert_eq!(table.matches("! 503").count(), BAD, "{table}");
+    assert!(table.lines().skip(1).all(|l| l.ends_with("client, server") && l.contains(" http ")), "{table}");
+    assert_eq!(served.ask(&["list", "requests", "--last", "0"]).lines().count(), 1);
+}
+
+#[test]
+fn events_are_requests_where_they_are_asked_for() {
+    let Asked { served, port, _puppet, _cgroup } = asked();
+    let observe =
+        |args: &[&str]| served.objects(&[&["observe", "--last", "1000", "-o", "json"], args].concat());
+    let kinds = |events: &[Value]| {
+        let mut kinds: Vec<String> = events.iter().map(|e| e["event"].as_str().unwrap().to_owned()).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    };
+    // Without a word of requests there are none.
+    let connections = observe(&[]);
+    valid("event", &connections);
+    assert_eq!(kinds(&connections), ["established"]);
+    let requests = observe(&["--protocol", "http"]);
+    valid("request", &requests);
+    assert_eq!(requests.len(), ALL);
+    assert_eq!(numbers(&observe(&["--kind", "request"])), numbers(&requests));
+    assert_eq!(observe(&["--kind", "request", "--protocol", "dns"]).len(), 0);
+    let both = observe(&["--kind", "request,established"]);
+    assert_eq!((both.len(), kinds(&both)), (ALL + 1, vec!["established".to_owned(), "request".to_owned()]));
+    assert_eq!(both[0]["event"], "established", "in the order of time");
+    assert_eq!(observe(&["--kind", "closed"]).len(), 0);
+    // What fails is shown whatever it is.
+    let failed = observe(&["--failed"]);
+    assert_eq!(failed.len(), BAD);
+    assert!(failed.iter().all(|r| r["status"] == "503"), "{failed:?}");
+    assert_eq!(observe(&["--failed", "--kind", "failed"]).len(), 0);
+    assert_eq!(observe(&["--kind", "request", "--port", &port.to_string()]).len(), ALL);
+    let text = served.ask(&["observe", "--kind", "request", "--last", "1"]);
+    assert!(text.contains("  request  ") && text.contains("GET /none") && text.contains(" 404 "), "{text}");
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[test]
+fn edges_maps_and_top_say_what_is_asked() {
+    let Asked { mut served, port, _puppet, _cgroup } = asked();
+    let edges = served.objects(&["list", "edges", "--all", "-o", "json"]);
+    valid("edge", &edges);
+    let [e] = &edges[..] else { panic!("one edge: {edges:#?}") };
+    let counts = |o: &Value| ["requests", "errors", "client_errors"].map(|f| o[f].as_u64().unwrap() as usize);
+    assert_eq!((e["protocol"].as_str(), counts(e)), (Some("http"), [ALL, BAD, NONE]));
+    // Both views count all, and nothing adds them.
+    assert_eq!((counts(&e["by_client"]), counts(&e["by_server"])), ([ALL, BAD, NONE], [ALL, BAD, NONE]));
+    assert_eq!((&e["latency_us"]["count"], &e["undecoded_bytes"]), (&ALL.into(), &0.into()));
+    assert_eq!(e["turn_us"]["count"], ALL);
+    let paths = e["targets"].as_array().unwrap();
+    assert_eq!(paths.len(), 3, "{paths:?}");
+    let table = served.ask(&["list", "edges", "--all"]);
+    assert!(
+        table.contains(" http ") && table.contains(&format!(" {ALL} ")) && table.contains(" 17.9% "),
+        "{table}"
+    );
+    let dot = served.ask(&["map", "--all", "-o", "dot"]);
+    assert!(dot.contains(&format!(":{port}  http  {ALL} requests  17.9% errors  p99 ")), "{dot}");
+    assert!(served.ask(&["map", "--all", "-o", "mermaid"]).contains(" req"), "the same in Mermaid");
+
+    let top = |args: &[&str]| {
+        let rows = served.objects(&[&["top", "--window", "300", "-o", "json"], args].concat());
+        valid("top", &rows);
+        assert!(rows.iter().zip(1..).all(|(r, n)| r["rank"] == n));
+        rows
+    };
+    let rows = top(&[]);
+    assert_eq!(rows.len(), 1);
+    assert_eq!(counts(&rows[0]), [ALL, BAD, NONE]);
+    let target = |r: &Value| r["target"].as_str().unwrap().to_owned();
+    assert_eq!(
+        top(&["--by", "paths"]).iter().map(target).collect::<Vec<_>>(),
+        ["/orders/{id}", "/bad", "/none"]
+    );
+    assert_eq!(target(&top(&["--by", "paths", "--sort", "errors"])[0]), "/bad");
+    let slowest = top(&["--by", "paths", "--sort", "p99"]);
+    assert!(slowest.iter().map(|r| r["latency_us"]["p99"].as_u64()).is_sorted_by(|a, b| a >= b));
+    assert!(slowest.iter().all(|r| r["view"] == "server"));
+    // No terminal: once.
+    let text = served.ask(&["top", "--window", "300", "--by", "paths"]);
+    assert_eq!(text.lines().count(), 2 + 3, "{text}");
+    assert!(text.contains("17.9% errors") && text.contains("GET  "), "{text}");
+
+    // On a terminal until it is ended, and that is given back.
+    for (end, by) in [("q", "edges"), ("\x03", "paths"), ("\x1b", "edges")] {
+        let args = ["--server", &served.address, "top", "--by", by, "--window", "300"];
+        let mut t = Term::webb(&args, (160, 12));
+        t.until("the figures", |text| text.contains("REQ/S") && text.contains(" http "));
+        assert!(t.screen(|s| s.alternate_screen() && s.hide_cursor()) && !t.is_cooked());
+        t.until("another second", |_| count(&t.raw(), b"\x1b[?2026h") >= 3);
+        if by == "paths" {
+            t.resize(60, 4);
+            t.until("what does not fit is counted", |text| {
+                text.contains("3 more") && text.lines().count() == 4
+            });
+        }
+        t.type_(end);
+        assert_eq!(t.wait(), 0);
+        t.restored();
+    }
+    let mut t = Term::webb(&["--server", &served.address, "top"], (80, 24));
+    t.until("the figures", |text| text.contains("REQ/S"));
+    kill_process(t.pid(), Signal::TERM).unwrap();
+    assert_eq!(t.wait(), 0);
+    t.restored();
+    assert!(served.stop().success());
+}
+
+const COMMANDS: [&str; 10] =
+    ["agent", "demo", "doctor", "observe", "list", "top", "status", "map", "completions", "man"];
 
 #[test]
 fn help_completions_and_the_man_page_name_every_command() {
@@ -289,6 +488,15 @@ fn wrong_usage_has_status_2_and_a_hint() {
         &["map", "-o", "svg"],
         &["observe", "--last", "many"],
         &["observe", "--port", "65536"],
+        &["observe", "--kind", "opening"],
+        &["observe", "--protocol", "ftp"],
+        &["list", "requests", "--all"],
+        &["list", "requests", "--last", "-1"],
+        &["list", "edges", "--protocol", "http"],
+        &["top", "--by", "ports"],
+        &["top", "--sort", "name"],
+        &["top", "--window", "0"],
+        &["top", "--window", "301"],
         &["--pid", "-1"],
         &["--history", "0"],
         &["--ring", "1"],

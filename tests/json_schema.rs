@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use webb::export::{Window, json};
+use webb::export::{Window, json, top};
 use webb::model::{self, OUTCOMES, Outcome, Status};
 use webb::world;
 
@@ -48,6 +48,23 @@ fn objects() -> Vec<(&'static str, Value)> {
             all.push(("workload", object(&json::workload(&row, window, utc))));
         }
     }
+    for r in [
+        samples::rich_request(),
+        samples::unknown_request(),
+        samples::unanswered_request(),
+        samples::minimal_request(),
+    ] {
+        all.push(("request", object(&json::request(&r, &names, utc).unwrap())));
+    }
+    let mut blind = samples::minimal_edge();
+    let asked = Some(Box::new(samples::turns_only()));
+    blind.by_server = Some(model::Counters { opened: 3, asked, ..Default::default() });
+    let edges = [samples::rich_edge(), samples::minimal_edge(), blind];
+    for by in [top::By::Edges, top::By::Paths] {
+        for (row, rank) in top::rows(&edges, by, top::Order::Rate).iter().zip(1..) {
+            all.push(("top", object(&json::top(rank, row, LAST, utc))));
+        }
+    }
     let event = samples::event();
     all.push(("event", object(&json::event(&event, &names, utc))));
     let timeless = model::Event { at: model::BootNs(0), ..event };
@@ -81,19 +98,30 @@ fn every_object_is_as_its_schema_says() {
     assert!(fields > 100, "{fields}");
 }
 
+/// What is `null` has its reason beside it, and a reason stands beside nothing else.
 #[test]
-fn nothing_is_null() {
-    fn walk(v: &Value) -> bool {
+fn null_stands_beside_a_reason() {
+    fn nulls(v: &Value) -> usize {
         match v {
-            Value::Null => false,
-            Value::Array(a) => a.iter().all(walk),
-            Value::Object(o) => o.values().all(walk),
-            _ => true,
+            Value::Null => 1,
+            Value::Array(a) => a.iter().map(nulls).sum(),
+            Value::Object(o) => {
+                let reasons = o.iter().filter_map(|(k, _)| k.strip_suffix("_unknown"));
+                let explained = reasons.filter(|field| {
+                    assert!(o.get(*field).is_some_and(Value::is_null), "{field} of {v}");
+                    true
+                });
+                o.values().map(nulls).sum::<usize>() - explained.count()
+            }
+            _ => 0,
         }
     }
+    let mut explained = 0;
     for (name, value) in objects() {
-        assert!(walk(&value), "{name}: {value}");
+        assert_eq!(nulls(&value), 0, "{name}: {value}");
+        explained += value.to_string().matches(":null").count();
     }
+    assert!(explained >= 4, "{explained}");
 }
 
 /// The validator itself: each kind of mistake is found.
@@ -148,6 +176,9 @@ fn names_are_those_of_the_model() {
         ("name-kind", all(model::NameKind::from_number, model::NameKind::as_str)),
         ("view", all(model::View::from_number, model::View::as_str)),
         ("transport", [model::Transport::Tcp, model::Transport::Udp].map(|t| t.as_str().to_owned()).into()),
+        ("protocol", all(model::Protocol::from_number, model::Protocol::as_str)),
+        ("shape", all(model::Shape::from_number, model::Shape::as_str)),
+        ("verdict", all(model::Verdict::from_number, model::Verdict::as_str)),
         ("role-evidence", all(|n| Some(model::RoleEvidence::from_number(n)), model::RoleEvidence::as_str)),
         ("owner-evidence", all(|n| Some(model::OwnerEvidence::from_number(n)), model::OwnerEvidence::as_str)),
         ("loss-kinds", all(model::LossKind::from_number, model::LossKind::as_str)),
@@ -167,7 +198,11 @@ fn names_are_those_of_the_model() {
         values("connection", "state"),
         Some(all(model::ConnectionState::from_number, model::ConnectionState::as_str))
     );
-    assert_eq!(values("event", "event"), Some(all(model::EventKind::from_number, model::EventKind::as_str)));
+    let (connections, requests): (Vec<_>, Vec<_>) =
+        model::EVENT_KINDS.into_iter().partition(|k| k.class() == model::EventClass::Connections);
+    let names = |kinds: Vec<model::EventKind>| Some(kinds.iter().map(|k| k.as_str().to_owned()).collect());
+    assert_eq!(values("event", "event"), names(connections));
+    assert_eq!(values("request", "event"), names(requests));
 }
 
 #[test]
@@ -256,13 +291,23 @@ fn words(schemas: &Schemas, place: Place<'_>, schema: &Value, sections: &BTreeSe
         name if sections.contains(name) => format!("[{name}](#{name})"),
         _ => match listed(at) {
             Some(values) => values.iter().map(|v| format!("`{v}`")).collect::<Vec<_>>().join(" "),
-            None => match at.schema["type"].as_str().expect("a type") {
-                "string" => "text".to_owned(),
-                "integer" => "count".to_owned(),
-                "array" => format!("list of {}", words(schemas, at, &at.schema["items"], sections)),
-                kind @ ("number" | "boolean") => kind.to_owned(),
-                other => panic!("{other} needs a name"),
+            None => match &at.schema["type"] {
+                Value::Array(any) => any.iter().map(word).collect::<Vec<_>>().join(" or "),
+                one if one == "array" => {
+                    format!("list of {}", words(schemas, at, &at.schema["items"], sections))
+                }
+                one => word(one),
             },
         },
+    }
+}
+
+fn word(kind: &Value) -> String {
+    match kind.as_str().expect("a type") {
+        "string" => "text".to_owned(),
+        "integer" => "count".to_owned(),
+        "null" => "`null`".to_owned(),
+        kind @ ("number" | "boolean") => kind.to_owned(),
+        other => panic!("{other} needs a name"),
     }
 }

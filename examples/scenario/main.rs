@@ -10,6 +10,7 @@
 //! connect S ADDR (a new socket)            reconnect S ADDR (one that is there)
 //! begin S ADDR (connects, and does not wait for the handshake)
 //! accept S L                write S N          read S N (exactly)   arrived S N (unread)
+//! say S HEX (these bytes)
 //! eof S (the peer's FIN)    closed S (FIN, RST or time-out)
 //! shutdown S                close S            linger S (0)         set S syncnt|user-timeout N
 //! pid                       name HEX (of the process)
@@ -107,6 +108,7 @@ impl Puppet {
                 self.keep(name, fd)
             }
             ["write", name, n] => sys::write(self.socket(name)?, number(n)?)?,
+            ["say", name, hex] => sys::send(self.socket(name)?, &sys::bytes(hex)?)?,
             ["read", name, n] => sys::read(self.socket(name)?, number(n)?, RecvFlags::WAITALL)?,
             ["arrived", name, n] => {
                 sys::read(self.socket(name)?, number(n)?, RecvFlags::WAITALL | RecvFlags::PEEK)?

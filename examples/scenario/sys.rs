@@ -43,9 +43,22 @@ pub fn begin(fd: &OwnedFd, addr: SocketAddr) -> io::Result<()> {
 }
 
 pub fn write(fd: &OwnedFd, n: usize) -> io::Result<Value> {
-    let data = vec![b'w'; n];
+    send(fd, &vec![b'w'; n])
+}
+
+/// Bytes of their digits.
+pub fn bytes(hex: &str) -> io::Result<Vec<u8>> {
+    let digits = |at: usize| hex.get(at..at + 2).ok_or_else(|| io::Error::other("digits come in pairs"));
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(digits(at)?, 16).map_err(io::Error::other))
+        .collect()
+}
+
+/// Writes these bytes.
+pub fn send(fd: &OwnedFd, data: &[u8]) -> io::Result<Value> {
     let mut sent = 0;
-    while sent < n {
+    while sent < data.len() {
         sent += rustix::net::send(fd, &data[sent..], SendFlags::NOSIGNAL)?;
     }
     Ok(json!({ "bytes": sent }))

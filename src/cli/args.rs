@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::model::{EVENT_KINDS, EventKind, PROTOCOLS, Protocol};
 
 /// Who talks to whom, how fast, is it failing: the network of this host or cluster, live.
 ///
@@ -19,6 +21,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   sudo webb --cgroup system.slice         only what runs there
   sudo webb observe -f -o json            events, one JSON object a line
   sudo webb list edges                    who talked to whom in the last 60 s
+  sudo webb list requests --failed        what was asked and went wrong
+  sudo webb top --by paths --sort p99     what is slow
   sudo webb agent                         serve viewers on a Unix socket
   webb --server unix:/run/webb/webb.sock  look at that agent
   webb doctor                             what works here, and what to do about the rest",
@@ -117,10 +121,23 @@ pub enum Command {
     ///
     /// Exit status 0 when the essentials hold.
     Doctor(Format),
-    /// Events as they happen: adopted, opened, established, failed, closed.
+    /// Events as they happen: connections, requests.
+    #[command(after_help = "Examples:
+  sudo webb observe -f                          connections as they come and go
+  sudo webb observe -f --failed                 whatever fails: connections and requests
+  sudo webb observe -f --protocol http,grpc     requests in these protocols
+  sudo webb observe -f --kind request,closed -o json")]
     Observe(ObserveArgs),
-    /// Connections, edges or workloads.
+    /// Connections, edges, workloads or requests.
     List(ListArgs),
+    /// The busiest, the most failing, the slowest, refreshed each second.
+    ///
+    /// On a terminal until q or Ctrl-C; once with --once, as JSON, or into a file or a pipe.
+    #[command(after_help = "Examples:
+  sudo webb top                            edges by requests per second
+  sudo webb top --by paths --sort p99      the slowest paths
+  sudo webb top --sort errors -o json      what fails most, one JSON object a line")]
+    Top(TopArgs),
     /// Counts, losses, hooks and cost of the agent.
     Status(Format),
     /// Who talks to whom, for people or for Graphviz and Mermaid.
@@ -182,18 +199,35 @@ pub struct ObserveArgs {
     /// Go on with new events.
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin with so many of the kept events.
+    /// Begin with so many of the kept events: of connections, and of requests.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub last: u64,
-    /// Only failures.
+    /// Only these kinds of events [default: those of connections; with --protocol requests].
+    #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = event_kind())]
+    pub kind: Vec<EventKind>,
+    /// Only requests in these protocols.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = protocol())]
+    pub protocol: Vec<Protocol>,
+    /// Only what failed: connections, and requests with an error.
     #[arg(long)]
     pub failed: bool,
-    /// Only connections to this server port.
+    /// Only what happened at this server port.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = EventFormat::Compact)]
     pub output: EventFormat,
+}
+
+/// A name of the model's.
+fn protocol() -> impl TypedValueParser<Value = Protocol> {
+    PossibleValuesParser::new(PROTOCOLS.map(Protocol::as_str))
+        .try_map(|name| Protocol::from_name(&name).ok_or("no protocol has this name"))
+}
+
+fn event_kind() -> impl TypedValueParser<Value = EventKind> {
+    PossibleValuesParser::new(EVENT_KINDS.map(EventKind::as_str))
+        .try_map(|name| EventKind::from_name(&name).ok_or("no event has this name"))
 }
 
 /// How events are printed.
@@ -208,11 +242,42 @@ pub enum EventFormat {
 
 /// Of `webb list`.
 #[derive(Clone, Debug, Args)]
+#[command(arg_required_else_help = false)]
 pub struct ListArgs {
     /// What to list.
-    #[arg(value_enum)]
+    #[command(subcommand)]
     pub what: Listed,
-    /// Closed connections too, and counters since the agent started; else the last 60 s.
+}
+
+/// What can be listed.
+#[derive(Clone, Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub enum Listed {
+    /// One row a connection.
+    Connections {
+        /// Closed connections too.
+        #[arg(long)]
+        all: bool,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
+    /// One row for who talks to whom.
+    Edges(Summed),
+    /// One row for each end of those.
+    Workloads(Summed),
+    /// One row a request, the newest last.
+    #[command(after_help = "Examples:
+  sudo webb list requests --cgroup shop.slice
+  sudo webb list requests --failed --protocol http,grpc
+  sudo webb list requests --protocol dns -o json | jq .target")]
+    Requests(RequestsArgs),
+}
+
+/// Of what is counted over a time.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Summed {
+    /// Since the agent started; else the last 60 s.
     #[arg(long)]
     pub all: bool,
     /// How to print.
@@ -220,15 +285,64 @@ pub struct ListArgs {
     pub format: Format,
 }
 
-/// What can be listed.
+/// Of `webb list requests`.
+#[derive(Clone, Debug, Args)]
+pub struct RequestsArgs {
+    /// So many of those that are kept, the newest.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub last: u64,
+    /// Only in these protocols.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = protocol())]
+    pub protocol: Vec<Protocol>,
+    /// Only with an error.
+    #[arg(long)]
+    pub failed: bool,
+    /// Only to this server port.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+    /// How to print.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Of `webb top`.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct TopArgs {
+    /// What a row is.
+    #[arg(long, value_enum, default_value_t = TopBy::Edges)]
+    pub by: TopBy,
+    /// What is on top.
+    #[arg(long, value_enum, default_value_t = TopSort::Rate)]
+    pub sort: TopSort,
+    /// Seconds that the figures speak of.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=300))]
+    pub window: u64,
+    /// Print once, and end.
+    #[arg(long)]
+    pub once: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// What a row of `webb top` is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Listed {
-    /// One row a connection.
-    Connections,
-    /// One row for who talks to whom.
+pub enum TopBy {
+    /// Who talks to whom.
     Edges,
-    /// One row for each end of those.
-    Workloads,
+    /// What is asked of a server.
+    Paths,
+}
+
+/// What is on top of `webb top`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TopSort {
+    /// Requests per second.
+    Rate,
+    /// Errors of requests, failures of connections.
+    Errors,
+    /// The slowest 99th percentile.
+    P99,
 }
 
 /// Of `webb map`.

@@ -4,7 +4,9 @@ mod args;
 mod error;
 mod node;
 mod observe;
+mod requests;
 mod tables;
+mod top;
 mod ui;
 mod zone;
 
@@ -47,6 +49,7 @@ fn run(cli: Cli) -> Result<ExitCode, CliError> {
         None => ui::open(global)?,
         Some(Command::Observe(args)) => observe::run(global, &args)?,
         Some(Command::List(args)) => tables::list(global, &args)?,
+        Some(Command::Top(args)) => top::run(global, args)?,
         Some(Command::Status(format)) => tables::status(global, format)?,
         Some(Command::Map(args)) => tables::map(global, &args)?,
         Some(Command::Completions { shell }) => {

@@ -8,14 +8,14 @@ use super::args::{EventFormat, Global, ObserveArgs};
 use super::error::{CliError, done_or};
 use super::node::Node;
 use crate::export::{json, table};
-use crate::model::{Event, EventMessage, Filter, UtcOffset};
+use crate::model::{EVENT_KINDS, Event, EventKind, EventMessage, Filter, UtcOffset};
 use crate::world::NameTable;
 
 pub(super) fn run(global: &Global, args: &ObserveArgs) -> Result<(), CliError> {
+    let filter = filter(args)?;
     let node = Node::find(global)?;
     super::runtime_of_one()?.block_on(async {
         let mut client = node.client(0).await?;
-        let filter = Filter { server_port: args.port, failures_only: args.failed, ..Filter::default() };
         let mut messages = client.watch_events(&filter, args.last, args.follow).await?;
         let stop = super::stop_signal()?;
         tokio::pin!(stop);
@@ -31,6 +31,30 @@ pub(super) fn run(global: &Global, args: &ObserveArgs) -> Result<(), CliError> {
                 return done_or(Err(e));
             }
         }
+    })
+}
+
+/// Requests would drown connections: they are shown when they are asked for, in one way or another.
+fn filter(args: &ObserveArgs) -> Result<Filter, CliError> {
+    let requests = args.kind.contains(&EventKind::Request);
+    if !args.protocol.is_empty() && !args.kind.is_empty() && !requests {
+        return Err(CliError(
+            "--protocol chooses requests: add request to --kind, or leave one of the two out".to_owned(),
+        ));
+    }
+    let event_kinds = match (args.kind.is_empty(), args.protocol.is_empty()) {
+        (false, _) => args.kind.clone(),
+        (true, false) => vec![EventKind::Request],
+        // What fails is worth seeing whatever it is.
+        (true, true) if args.failed => Vec::new(),
+        (true, true) => EVENT_KINDS.into_iter().filter(|k| *k != EventKind::Request).collect(),
+    };
+    Ok(Filter {
+        event_kinds,
+        server_port: args.port,
+        failures_only: args.failed,
+        protocols: args.protocol.clone(),
+        ..Filter::default()
     })
 }
 

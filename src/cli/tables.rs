@@ -8,7 +8,7 @@ use super::args::{Format, Global, ListArgs, Listed, MapArgs, MapFormat, TableFor
 use super::error::{CliError, done_or};
 use super::node::Node;
 use crate::client::Client;
-use crate::export::{Window, dot, json, mermaid, table};
+use crate::export::{LEGEND, Window, dot, json, mermaid, table};
 use crate::model::{Connection, Filter, SliceMessage, UtcOffset};
 use crate::world::{EdgeRow, NameTable, World};
 
@@ -16,28 +16,43 @@ use crate::world::{EdgeRow, NameTable, World};
 const WINDOW: u64 = 60;
 
 pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), CliError> {
+    if global.no_requests && matches!(args.what, Listed::Requests(_)) {
+        return Err(CliError("with --no-requests there are none to list: leave it out".to_owned()));
+    }
     let node = Node::find(global)?;
     let text = super::runtime_of_one()?.block_on(async {
-        match args.what {
-            Listed::Connections => connections(&mut node.client(0).await?, args).await,
-            Listed::Edges => {
-                let (world, rows, window) = edges(&mut node.client(2).await?, args.all).await?;
-                match args.format.output {
-                    TableFormat::Table => Ok(said(window, world.utc(), &table::edges(&rows, window))),
-                    TableFormat::Json => lines(rows.iter().map(|r| json::edge(r, window, world.utc()))),
-                }
+        match &args.what {
+            Listed::Connections { all, format } => {
+                connections(&mut node.client(0).await?, *all, *format).await
             }
-            Listed::Workloads => {
+            Listed::Edges(args) => {
+                let seen = edges(&mut node.client(2).await?, args.all).await?;
+                table_or_lines(args.format, &seen)
+            }
+            Listed::Workloads(args) => {
                 let (world, rows, window) = edges(&mut node.client(2).await?, args.all).await?;
                 let rows = world.workloads(&rows);
                 match args.format.output {
-                    TableFormat::Table => Ok(said(window, world.utc(), &table::workloads(&rows))),
+                    TableFormat::Table => Ok(said(&window.words(world.utc()), &table::workloads(&rows))),
                     TableFormat::Json => lines(rows.iter().map(|r| json::workload(r, window, world.utc()))),
                 }
             }
+            // An exchange that both ends may tell of is held back for more than a second.
+            Listed::Requests(args) => super::requests::list(&mut node.client(3).await?, args).await,
         }
     })?;
     done_or(super::print(&text))
+}
+
+/// Edges as `webb list edges` and `webb map` print them.
+fn table_or_lines(format: Format, (world, rows, window): &Seen) -> Result<String, CliError> {
+    match format.output {
+        TableFormat::Table => {
+            let words = format!("{}   {LEGEND}", window.words(world.utc()));
+            Ok(said(&words, &table::edges(rows, *window)))
+        }
+        TableFormat::Json => lines(rows.iter().map(|r| json::edge(r, *window, world.utc()))),
+    }
 }
 
 pub(super) fn status(global: &Global, format: Format) -> Result<(), CliError> {
@@ -55,23 +70,24 @@ pub(super) fn status(global: &Global, format: Format) -> Result<(), CliError> {
 pub(super) fn map(global: &Global, args: &MapArgs) -> Result<(), CliError> {
     let node = Node::find(global)?;
     let text = super::runtime_of_one()?.block_on(async {
-        let (world, rows, window) = edges(&mut node.client(2).await?, args.all).await?;
+        let seen = edges(&mut node.client(2).await?, args.all).await?;
+        let (_, rows, window) = &seen;
         match args.output {
-            MapFormat::Table => Ok(said(window, world.utc(), &table::edges(&rows, window))),
-            MapFormat::Json => lines(rows.iter().map(|r| json::edge(r, window, world.utc()))),
-            MapFormat::Dot => Ok(dot::dot(&rows, window)),
-            MapFormat::Mermaid => Ok(mermaid::mermaid(&rows, window)),
+            MapFormat::Table => table_or_lines(Format { output: TableFormat::Table }, &seen),
+            MapFormat::Json => table_or_lines(Format { output: TableFormat::Json }, &seen),
+            MapFormat::Dot => Ok(dot::dot(rows, *window)),
+            MapFormat::Mermaid => Ok(mermaid::mermaid(rows, *window)),
         }
     })?;
     done_or(super::print(&text))
 }
 
 /// A table under the interval that its figures speak of.
-fn said(window: Window, utc: UtcOffset, table: &str) -> String {
-    format!("{}\n{table}", window.words(utc))
+fn said(words: &str, table: &str) -> String {
+    format!("{words}\n{table}")
 }
 
-fn lines<T: serde::Serialize>(objects: impl Iterator<Item = T>) -> Result<String, CliError> {
+pub(super) fn lines<T: serde::Serialize>(objects: impl Iterator<Item = T>) -> Result<String, CliError> {
     let mut text = String::new();
     for object in objects {
         text.push_str(&json::line(&object)?);
@@ -80,8 +96,8 @@ fn lines<T: serde::Serialize>(objects: impl Iterator<Item = T>) -> Result<String
     Ok(text)
 }
 
-async fn connections(client: &mut Client, args: &ListArgs) -> Result<String, CliError> {
-    let mut pages = client.list_connections(&Filter::default(), args.all, None).await?;
+async fn connections(client: &mut Client, all: bool, format: Format) -> Result<String, CliError> {
+    let mut pages = client.list_connections(&Filter::default(), all, None).await?;
     let mut names = NameTable::default();
     let mut utc = UtcOffset::default();
     let mut list: Vec<Arc<Connection>> = Vec::new();
@@ -92,14 +108,28 @@ async fn connections(client: &mut Client, args: &ListArgs) -> Result<String, Cli
         utc = page.names.utc;
         list.extend(page.connections);
     }
-    match args.format.output {
+    match format.output {
         TableFormat::Table => Ok(table::connections(list.iter().map(|c| &**c), &names, utc)),
         TableFormat::Json => lines(list.iter().map(|c| json::connection(c, &names, utc))),
     }
 }
 
-/// The world as it stands, and its edges over the window or since the start.
-async fn edges(client: &mut Client, all: bool) -> Result<(World, Vec<EdgeRow>, Window), CliError> {
+/// A world, edges in it, and what these cover.
+type Seen = (World, Vec<EdgeRow>, Window);
+
+/// The edges over the window or since the start.
+async fn edges(client: &mut Client, all: bool) -> Result<Seen, CliError> {
+    let world = world(client).await?;
+    let (rows, window) = if all {
+        (world.total_edges(), Window::total(&world))
+    } else {
+        (world.edges(WINDOW), Window::last(&world, WINDOW))
+    };
+    Ok((world, rows, window))
+}
+
+/// The world as it stands.
+pub(super) async fn world(client: &mut Client) -> Result<World, CliError> {
     let mut world = World::default();
     let mut messages = client.watch_slices(None).await?;
     while let Some(message) = messages.next().await {
@@ -111,10 +141,5 @@ async fn edges(client: &mut Client, all: bool) -> Result<(World, Vec<EdgeRow>, W
             SliceMessage::Gap(_) | SliceMessage::Slice(_) => {}
         }
     }
-    let (rows, window) = if all {
-        (world.total_edges(), Window::total(&world))
-    } else {
-        (world.edges(WINDOW), Window::last(&world, WINDOW))
-    };
-    Ok((world, rows, window))
+    Ok(world)
 }

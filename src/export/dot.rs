@@ -66,7 +66,7 @@ mod tests {
   n0 [label="192.0.2.7", tooltip="address"];
   n1 [label="api.service", tooltip="unit"];
   n2 [label="shop/web", tooltip="container"];
-  n2 -> n1 [label=":8080  12.3/s  p99 40.0 ms  11 aborted-by-server  54 other failures", color=red];
+  n2 -> n1 [label=":8080  http +2  ≥1.12 req/s  10.4% errors  p99 66.0 ms  11 aborted-by-server  54 other failures", color=red];
   n0 -> n1 [label=":8080  0/s  role unknown", dir=none, style=dashed];
 }
 "#

@@ -57,6 +57,19 @@ pub fn micros(us: u64) -> String {
     format!("{x:.*} {unit}", decimals(x))
 }
 
+/// A part of a whole in per cent: `0`, `<0.01%`, `2.10%`, `100%`; [`NONE`] of nothing.
+pub fn share(part: u64, whole: u64) -> String {
+    match (part, whole) {
+        (_, 0) => NONE.to_owned(),
+        (0, _) => "0".to_owned(),
+        // A part is never rounded up to the whole.
+        _ => format!(
+            "{}%",
+            sig3((part as f64 / whole as f64 * 100.0).min(if part < whole { 99.9 } else { 100.0 }), "")
+        ),
+    }
+}
+
 /// A long duration in its two largest units: `42 s`, `5 min 3 s`, `3 h 12 min`, `12 d 4 h`.
 pub fn span(seconds: u64) -> String {
     let (m, h, d) = (seconds / 60, seconds / 3600, seconds / 86_400);
@@ -90,6 +103,10 @@ mod tests {
         assert_eq!(rate(0.001), "<0.01/s");
         assert_eq!(rate(12.34), "12.3/s");
         assert_eq!(rate(f64::NAN), "0/s");
+        assert_eq!(
+            [(0, 0), (0, 9), (1, 1_000_000), (21, 1000), (99_999, 100_000), (5, 5)].map(|(a, b)| share(a, b)),
+            ["-", "0", "<0.01%", "2.10%", "99.9%", "100%"]
+        );
     }
 
     proptest! {

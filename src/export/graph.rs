@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::Window;
+use super::asked::AskedFigures;
 use super::figures::{NONE, count, micros};
-use crate::model::{Transport, escape};
+use crate::model::{Counters, Transport, escape};
 use crate::world::{EdgeRow, WorkloadId};
 
 /// Nodes and the links between them, by position.
@@ -42,7 +43,7 @@ impl Graph {
                 from: *index.get(&e.id.client)?,
                 to: *index.get(&e.id.server)?,
                 label: label(e, window),
-                failing: e.shown().1.failures() > 0,
+                failing: is_failing(e.shown().1),
                 role_known: e.id.role_known,
             })
         };
@@ -56,15 +57,27 @@ fn node(id: &WorkloadId) -> Node {
     Node { name, kind: id.kind.as_str() }
 }
 
-/// ":8080  12.3/s  p99 1.20 ms  3 refused".
+/// Connections that failed, or errors in answers.
+fn is_failing(c: &Counters) -> bool {
+    c.failures() > 0 || c.asked.iter().flat_map(|a| &a.protocols).any(|p| p.tally.errors > 0)
+}
+
+/// ":8080  http  120 req/s  2.10% errors  p99 8.20 ms  3 refused", ":8080  12.3/s  connect p99 1.20 ms".
 fn label(e: &EdgeRow, window: Window) -> String {
     let (_, c) = e.shown();
     let mut parts = vec![format!(":{}", e.id.port)];
     if e.id.transport != Transport::Tcp {
         parts.push(e.id.transport.as_str().to_owned());
     }
-    parts.push(window.amount(c.opened));
-    parts.extend(c.connect_us.quantile(0.99).map(|us| format!("p99 {}", micros(us))));
+    let asked = AskedFigures::new(c.asked.as_deref());
+    parts.extend(asked.words(window));
+    // One rate and one latency: those of connections only where nothing is known of requests.
+    if asked.tally.is_none() {
+        parts.push(window.amount(c.opened));
+        if !asked.is_turns() {
+            parts.extend(c.connect_us.quantile(0.99).map(|us| format!("connect p99 {}", micros(us))));
+        }
+    }
     if let Some((outcome, n)) = e.worst_failure() {
         let others = c.failures().saturating_sub(n);
         parts.push(format!("{} {outcome}", count(n)));
@@ -90,10 +103,21 @@ mod tests {
             |window| Graph::new(&edges, window).links.into_iter().map(|l| l.label).collect::<Vec<_>>();
         let last = Window { since: None, seconds: 60.0 };
         let [rich, minimal] = &labels(last)[..] else { panic!("two links") };
-        assert_eq!(rich, ":8080  12.3/s  p99 40.0 ms  11 aborted-by-server  54 other failures");
+        assert_eq!(
+            rich,
+            ":8080  http +2  ≥1.12 req/s  10.4% errors  p99 66.0 ms  11 aborted-by-server  54 other failures"
+        );
         assert_eq!(minimal, ":8080  0/s  role unknown");
         let total = Window { since: Some(crate::model::BootNs(1)), ..last };
-        assert!(labels(total)[0].starts_with(":8080  740  p99"));
+        assert!(labels(total)[0].starts_with(":8080  http +2  ≥67 requests  10.4% errors"));
+        // Without requests: connections, and the latency of answers before that of connecting.
+        let mut edge = samples::rich_edge();
+        let counters = edge.by_client.as_mut().unwrap();
+        counters.asked = Some(Box::new(samples::turns_only()));
+        let label = |edge: &EdgeRow| Graph::new([edge.clone()].as_slice(), last).links.remove(0).label;
+        assert!(label(&edge).starts_with(":8080  p99 ~8.20 ms  12.3/s  11 aborted"), "{}", label(&edge));
+        edge.by_client.as_mut().unwrap().asked = None;
+        assert!(label(&edge).starts_with(":8080  12.3/s  connect p99 40.0 ms  11"), "{}", label(&edge));
     }
 
     #[test]

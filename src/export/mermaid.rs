@@ -58,7 +58,7 @@ mod tests {
   n0["192.0.2.7"]
   n1["api.service"]
   n2["shop/web"]
-  n2 -->|":8080  12.3/s  p99 40.0 ms  11 aborted-by-server  54 other failures"| n1
+  n2 -->|":8080  http +2  ≥1.12 req/s  10.4% errors  p99 66.0 ms  11 aborted-by-server  54 other failures"| n1
   n0 ---|":8080  0/s  role unknown"| n1
   linkStyle 0 stroke:red
 "#

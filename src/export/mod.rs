@@ -3,6 +3,7 @@
 //! Pure functions from the model and the world to serde structs or strings; nothing here knows a
 //! terminal or a socket. `docs/json.md` documents the JSON, `tests/json_schema.rs` checks it.
 
+mod asked;
 pub mod dot;
 pub mod figures;
 mod graph;
@@ -10,8 +11,10 @@ pub mod json;
 pub mod mermaid;
 pub mod table;
 pub mod time;
+pub mod top;
 mod window;
 
+pub use asked::LEGEND;
 pub use window::Window;
 
 // `tests/json_schema.rs` takes in the samples too: they name these rooms through their parent.

@@ -153,6 +153,154 @@ pub fn event() -> Event {
     }
 }
 
+/// An answered request, seen at both ends.
+pub fn rich_request() -> Event {
+    let at = |us: u64| BootNs(4 * S + us * 1000);
+    let by = |from: u64, latency: u64| {
+        Some(Timing {
+            asked: at(from),
+            asked_all: at(from + 100),
+            answered: at(from + 100 + latency),
+            answered_all: at(from + 300 + latency),
+        })
+    };
+    request_event(
+        rich_connection(),
+        Request {
+            protocol: Protocol::Http1,
+            shape: Shape::Unary,
+            method: "GET".into(),
+            target: Some("/orders/{id}".into()),
+            target_unknown: None,
+            status: Some("503".into()),
+            status_unknown: None,
+            verdict: Verdict::Error,
+            by_client: by(0, 8200),
+            by_server: by(40, 8000),
+            request_bytes: 120,
+            response_bytes: 3400,
+            note: "retry-after".into(),
+            evidence: "request line and status line".into(),
+        },
+    )
+}
+
+/// Of which nothing could be told but that there was one.
+pub fn unknown_request() -> Event {
+    let why = || Some("an earlier header block was missed".into());
+    let mut e = rich_request();
+    if let Some(r) = e.request.as_deref() {
+        e.request = Some(Arc::new(Request {
+            protocol: Protocol::Http2,
+            target: None,
+            target_unknown: why(),
+            status: None,
+            status_unknown: why(),
+            verdict: Verdict::Unknown,
+            by_client: Some(Timing { asked: BootNs(4 * S), ..Timing::default() }),
+            by_server: None,
+            ..r.clone()
+        }));
+    }
+    e
+}
+
+/// A query that nobody answered.
+pub fn unanswered_request() -> Event {
+    let mut c = server_only();
+    c.transport = Transport::Udp;
+    let asked = BootNs(4 * S);
+    request_event(
+        c,
+        Request {
+            protocol: Protocol::Dns,
+            shape: Shape::Unary,
+            method: "A".into(),
+            target: Some("api.shop.example".into()),
+            target_unknown: None,
+            status: Some("time-out".into()),
+            status_unknown: None,
+            verdict: Verdict::Error,
+            by_client: None,
+            by_server: Some(Timing { asked, asked_all: asked, ..Timing::default() }),
+            request_bytes: 40,
+            response_bytes: 0,
+            note: "".into(),
+            evidence: "DNS header".into(),
+        },
+    )
+}
+
+/// A message without anything, told by no end that is known.
+pub fn minimal_request() -> Event {
+    let mut e = request_event(
+        minimal_connection(),
+        Request {
+            protocol: Protocol::Nats,
+            shape: Shape::OneWay,
+            method: "".into(),
+            target: None,
+            target_unknown: None,
+            status: None,
+            status_unknown: None,
+            verdict: Verdict::Ok,
+            by_client: None,
+            by_server: None,
+            request_bytes: 0,
+            response_bytes: 0,
+            note: "".into(),
+            evidence: "PUB".into(),
+        },
+    );
+    e.at = BootNs(0);
+    e
+}
+
+fn request_event(c: Connection, r: Request) -> Event {
+    Event {
+        sequence: 7,
+        at: BootNs(4 * S + 9_000_000),
+        kind: EventKind::Request,
+        connection: Arc::new(c),
+        request: Some(Arc::new(r)),
+    }
+}
+
+/// Requests in two protocols, one of them only recognised, and what was not decoded.
+pub fn rich_asked() -> Asked {
+    let mut a = Asked::default();
+    let path = |n| -> Arc<str> { format!("/{n}").into() };
+    let get: Arc<str> = "GET".into();
+    for n in 0..TARGETS as u64 + 2 {
+        let verdict = if n % 10 == 0 { Verdict::Error } else { Verdict::Ok };
+        let latency = Some(1000 * (n + 1));
+        a.protocol_mut(Protocol::Http1).tally.count(Shape::Unary, verdict, latency);
+        a.protocol_mut(Protocol::Http1).full_us.record(1000 * (n + 1) + 500);
+        a.target_mut(Protocol::Http1, &get, &path(n)).count(Shape::Unary, verdict, latency);
+        a.turns.first_us.record(1000 * (n + 1));
+        a.turns.full_us.record(1000 * (n + 1) + 500);
+    }
+    let publish: Arc<str> = "PUB".into();
+    a.protocol_mut(Protocol::Nats).tally.count(Shape::OneWay, Verdict::Ok, None);
+    a.targets.push(TargetCounts {
+        protocol: Protocol::Nats,
+        method: publish,
+        target: "".into(),
+        tally: a.protocols[1].tally.clone(),
+    });
+    a.protocol_mut(Protocol::Tls);
+    a.undecoded_bytes = 900;
+    a
+}
+
+/// Answers that nobody decoded.
+pub fn turns_only() -> Asked {
+    let mut a = Asked::default();
+    a.turns.first_us.record(8200);
+    a.turns.pushes = 2;
+    a
+}
+
 fn workload(name: &str, kind: NameKind) -> Workload {
     Workload { id: WorkloadId { name: name.into(), kind }, source: "cgroup path".into() }
 }
@@ -199,6 +347,7 @@ pub fn rich_edge() -> EdgeRow {
         c.connect_us.record(us);
         c.srtt_us.record(us / 10);
     }
+    c.asked = Some(Box::new(rich_asked()));
     let addr = "10.0.0.2".parse().unwrap();
     let key = |client| EdgeKey {
         client,
@@ -211,7 +360,7 @@ pub fn rich_edge() -> EdgeRow {
     EdgeRow {
         addr: Some(addr),
         keys: vec![key(FAR), key(WEB), key(FAR)],
-        by_server: Some(Counters { opened: 662, ..Counters::default() }),
+        by_server: Some(Counters { opened: 662, asked: Some(Box::new(turns_only())), ..Counters::default() }),
         by_client: Some(c),
         failing_since: Some(BootNs(3 * S)),
         last_success: Some(BootNs(2 * S)),

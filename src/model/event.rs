@@ -22,6 +22,16 @@ pub enum EventKind {
     Request = 6,
 }
 
+/// All kinds, in the order of their numbers.
+pub const EVENT_KINDS: [EventKind; 6] = [
+    EventKind::Adopted,
+    EventKind::Opened,
+    EventKind::Established,
+    EventKind::Failed,
+    EventKind::Closed,
+    EventKind::Request,
+];
+
 impl EventKind {
     /// The documented name, as in JSON.
     pub fn as_str(self) -> &'static str {
@@ -42,8 +52,12 @@ impl EventKind {
 
     /// The kind of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
-        use EventKind::{Adopted, Closed, Established, Failed, Opened, Request};
-        [Adopted, Opened, Established, Failed, Closed, Request].into_iter().find(|k| *k as u8 == n)
+        EVENT_KINDS.into_iter().find(|k| *k as u8 == n)
+    }
+
+    /// The kind of a documented name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        EVENT_KINDS.into_iter().find(|k| k.as_str() == name)
     }
 }
 

@@ -22,7 +22,7 @@ mod time;
 
 pub use connection::{Connection, ConnectionState, Side, View};
 pub use end::{End, EndId, EndState, Endpoint, Isns, Role, RoleEvidence, Seen, Transport};
-pub use event::{Event, EventClass, EventKind};
+pub use event::{EVENT_KINDS, Event, EventClass, EventKind};
 pub use exchange::{Known, PROTOCOLS, Protocol, Shape, Verdict};
 pub use filter::Filter;
 pub use hist::{Hist, HistSum, MAX_US, bucket_bounds, bucket_index};

@@ -23,6 +23,8 @@ struct Place {
     after: u64,
     /// Without `follow`: the last event to look at.
     until: Option<u64>,
+    /// What was read and not sent yet.
+    batch: VecDeque<Event>,
 }
 
 impl Place {
@@ -36,8 +38,8 @@ pub(super) struct EventStream {
     progress: watch::Receiver<Progress>,
     filter: Filter,
     places: Vec<Place>,
-    batch: VecDeque<Event>,
-    named: bool,
+    /// The next one to be sent, when its names are.
+    next: Option<Event>,
     known: HashMap<EntityId, u64>,
 }
 
@@ -47,7 +49,7 @@ impl EventStream {
         let classes = [EventClass::Connections, EventClass::Requests];
         let place = |class| {
             let (after, newest) = shared.store.newest_events(class, max, &filter);
-            Place { class, after, until: (!follow).then_some(newest) }
+            Place { class, after, until: (!follow).then_some(newest), batch: VecDeque::new() }
         };
         let places = classes.into_iter().filter(|class| filter.wants(*class)).map(place).collect();
         EventStream {
@@ -55,8 +57,7 @@ impl EventStream {
             shared,
             filter,
             places,
-            batch: VecDeque::new(),
-            named: false,
+            next: None,
             known: HashMap::new(),
         }
     }
@@ -64,70 +65,59 @@ impl EventStream {
     /// The next message, or the end when it does not follow.
     pub(super) async fn next(&mut self) -> Result<Option<pb::WatchEventsResponse>, Status> {
         let message = loop {
-            if let Some(event) = self.batch.front() {
-                // Names before their event, one event's at a time: a message of bounded size.
-                if !std::mem::replace(&mut self.named, true) {
-                    let c = &event.connection;
-                    if self.known.len() > KNOWN {
-                        self.known.clear();
-                    }
-                    let ids = [c.client.entity, c.server.entity].into_iter();
-                    let names = self.shared.store.names(ids, &mut self.known);
-                    if !names.entities.is_empty() || !names.names.is_empty() {
-                        break Message::Names(name_update_to_pb(&names));
-                    }
-                }
-                let message = Message::Event(event_to_pb(event));
-                self.batch.pop_front();
-                self.named = false;
-                break message;
+            if let Some(event) = self.next.take() {
+                break Message::Event(event_to_pb(&event));
             }
             self.progress.borrow_and_update();
-            if self.places.iter().all(|p| p.left() == 0) {
-                return Ok(None);
+            if let Some(n) = self.refill() {
+                break Message::Missed(n);
             }
-            match self.refill() {
-                Refill::Missed(n) => break Message::Missed(n),
-                Refill::Read => {}
-                Refill::Nothing => {
-                    let progress = &mut self.progress;
-                    // The store, which holds the sender, is held by this stream.
-                    let _ = self.shared.wait(progress.changed()).await?;
+            let Some(event) = self.earliest() else {
+                if self.places.iter().all(|p| p.left() == 0) {
+                    return Ok(None);
                 }
+                // The store, which holds the sender, is held by this stream.
+                let _ = self.shared.wait(self.progress.changed()).await?;
+                continue;
+            };
+            // Names before their event, one event's at a time: a message of bounded size.
+            let c = &event.connection;
+            if self.known.len() > KNOWN {
+                self.known.clear();
+            }
+            let ids = [c.client.entity, c.server.entity].into_iter();
+            let names = self.shared.store.names(ids, &mut self.known);
+            self.next = Some(event);
+            if !names.entities.is_empty() || !names.names.is_empty() {
+                break Message::Names(name_update_to_pb(&names));
             }
         };
         Ok(Some(pb::WatchEventsResponse { message: Some(message) }))
     }
 
-    /// Reads on in each class; what both have is sent in the order of time.
-    fn refill(&mut self) -> Refill {
-        let mut refill = Refill::Nothing;
+    /// Reads on in each class of which nothing waits; how many events are gone, where some are.
+    fn refill(&mut self) -> Option<u64> {
         for place in &mut self.places {
-            let left = place.left();
-            if left == 0 {
-                continue;
+            while place.batch.is_empty() && place.left() > 0 {
+                let (events, missed) = self.shared.store.events_after(place.class, place.after, BATCH);
+                if missed > 0 {
+                    let missed = missed.min(place.left());
+                    place.after += missed;
+                    return Some(missed);
+                }
+                let Some(last) = events.last() else { break };
+                place.after = last.sequence;
+                let until = place.until.unwrap_or(u64::MAX);
+                let wanted = |e: &Event| e.sequence <= until && self.filter.matches_event(e);
+                place.batch.extend(events.into_iter().filter(wanted));
             }
-            let (events, missed) = self.shared.store.events_after(place.class, place.after, BATCH);
-            if missed > 0 {
-                let missed = missed.min(left);
-                place.after += missed;
-                return Refill::Missed(missed);
-            }
-            let Some(last) = events.last() else { continue };
-            place.after = last.sequence;
-            let until = place.until.unwrap_or(u64::MAX);
-            let wanted = |e: &Event| e.sequence <= until && self.filter.matches_event(e);
-            self.batch.extend(events.into_iter().filter(wanted));
-            refill = Refill::Read;
         }
-        self.batch.make_contiguous().sort_by_key(|e| e.at);
-        refill
+        None
     }
-}
 
-/// What reading on gave.
-enum Refill {
-    Missed(u64),
-    Read,
-    Nothing,
+    /// Each class in its own order, the classes in that of time.
+    fn earliest(&mut self) -> Option<Event> {
+        let waiting = self.places.iter_mut().filter(|p| !p.batch.is_empty());
+        waiting.min_by_key(|p| p.batch.front().map(|e| e.at))?.batch.pop_front()
+    }
 }

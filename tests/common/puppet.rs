@@ -83,6 +83,15 @@ impl Puppet {
         answer
     }
 
+    /// One exchange over a pair of sockets here: what the client says, and what the server answers.
+    pub fn exchange(&mut self, client: &str, server: &str, asks: &str, answers: &str) {
+        for (from, to, text) in [(client, server, asks), (server, client, answers)] {
+            let hex: String = text.bytes().map(|b| format!("{b:02x}")).collect();
+            self.ok(&format!("say {from} {hex}"));
+            self.ok(&format!("read {to} {}", text.len()));
+        }
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.work.child.kill().unwrap();

@@ -110,14 +110,9 @@ impl Schemas {
                 "properties" | "patternProperties" | "additionalProperties" | "required" => {
                     place.schema["type"] == "object"
                 }
-                "type" => match want.as_str().unwrap() {
-                    "object" => value.is_object(),
-                    "array" => value.is_array(),
-                    "string" => value.is_string(),
-                    "boolean" => value.is_boolean(),
-                    "number" => value.is_number(),
-                    "integer" => value.is_u64() || value.is_i64(),
-                    other => panic!("type {other}"),
+                "type" => match want.as_array() {
+                    Some(any) => any.iter().any(|one| is(one, value)),
+                    None => is(want, value),
                 },
                 "enum" => want.as_array().unwrap().contains(value),
                 "minimum" => value.as_f64().is_none_or(|v| v >= want.as_f64().unwrap()),
@@ -159,6 +154,19 @@ impl Schemas {
             if object.contains_key(key) { *there += 1 } else { *absent += 1 }
         }
         Ok(())
+    }
+}
+
+fn is(kind: &Value, value: &Value) -> bool {
+    match kind.as_str().unwrap() {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "number" => value.is_number(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "null" => value.is_null(),
+        other => panic!("type {other}"),
     }
 }
 

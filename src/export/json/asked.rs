@@ -3,29 +3,31 @@
 use serde::Serialize;
 
 use super::counters::{HistJson, hist};
-use crate::model::{Asked, Tally, TargetCounts};
+use crate::model::{Asked, ProtocolCounts, Tally, TargetCounts, Turns};
 
-/// What was asked and how fast it was answered.
-#[derive(Debug, Serialize)]
+/// What was asked and how fast it was answered. Nothing is 0 because nobody decoded.
+#[derive(Debug, Default, Serialize)]
 pub(super) struct AskedJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<&'static str>,
     #[serde(flatten)]
-    all: TallyJson,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    all: Option<TallyJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undecoded_bytes: Option<u64>,
     protocols: Vec<ProtocolJson>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     targets: Vec<TargetJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_us: Option<HistJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     turn_full_us: Option<HistJson>,
-    turns_not_timed: TurnsJson,
-    undecoded_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    turns_not_timed: Option<TurnsJson>,
 }
 
 #[derive(Debug, Serialize)]
-struct TallyJson {
+pub(super) struct TallyJson {
     requests: u64,
     errors: u64,
     client_errors: u64,
@@ -39,9 +41,15 @@ struct TallyJson {
 struct ProtocolJson {
     protocol: &'static str,
     #[serde(flatten)]
+    decoded: Option<DecodedJson>,
+}
+
+#[derive(Debug, Serialize)]
+struct DecodedJson {
+    #[serde(flatten)]
     tally: TallyJson,
     #[serde(skip_serializing_if = "Option::is_none")]
-    answer_us: Option<HistJson>,
+    full_us: Option<HistJson>,
     missed: u64,
 }
 
@@ -49,7 +57,9 @@ struct ProtocolJson {
 struct TargetJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<&'static str>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     method: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     target: String,
     rest: bool,
     #[serde(flatten)]
@@ -66,31 +76,39 @@ struct TurnsJson {
 
 impl AskedJson {
     pub(super) fn new(a: &Asked) -> Self {
-        let t = &a.turns;
+        let decoded = a.protocols.iter().any(is_decoded);
+        let missed = a.protocols.iter().fold(0u64, |sum, p| sum.saturating_add(p.missed));
         AskedJson {
             protocol: a.main_protocol().map(|p| p.as_str()),
-            all: tally(&a.all()),
-            protocols: a
-                .protocols
-                .iter()
-                .map(|p| ProtocolJson {
-                    protocol: p.protocol.as_str(),
-                    tally: tally(&p.tally),
-                    answer_us: hist(&p.full_us),
-                    missed: p.missed,
-                })
-                .collect(),
+            all: decoded.then(|| TallyJson::new(&a.all())),
+            missed: decoded.then_some(missed),
+            undecoded_bytes: (decoded || a.undecoded_bytes > 0).then_some(a.undecoded_bytes),
+            protocols: a.protocols.iter().map(protocol).collect(),
             targets: a.targets.iter().map(target).collect(),
-            turn_us: hist(&t.first_us),
-            turn_full_us: hist(&t.full_us),
-            turns_not_timed: TurnsJson {
-                overlapped: t.overlapped,
-                waits: t.waits,
-                pushes: t.pushes,
-                streams: t.streams,
-            },
-            undecoded_bytes: a.undecoded_bytes,
+            turn_us: hist(&a.turns.first_us),
+            turn_full_us: hist(&a.turns.full_us),
+            turns_not_timed: (a.turns != Turns::default()).then_some(TurnsJson {
+                overlapped: a.turns.overlapped,
+                waits: a.turns.waits,
+                pushes: a.turns.pushes,
+                streams: a.turns.streams,
+            }),
         }
+    }
+}
+
+fn is_decoded(p: &ProtocolCounts) -> bool {
+    p.tally.requests > 0 || p.missed > 0
+}
+
+fn protocol(p: &ProtocolCounts) -> ProtocolJson {
+    ProtocolJson {
+        protocol: p.protocol.as_str(),
+        decoded: is_decoded(p).then(|| DecodedJson {
+            tally: TallyJson::new(&p.tally),
+            full_us: hist(&p.full_us),
+            missed: p.missed,
+        }),
     }
 }
 
@@ -100,17 +118,19 @@ fn target(t: &TargetCounts) -> TargetJson {
         method: t.method.to_string(),
         target: t.target.to_string(),
         rest: t.is_rest(),
-        tally: tally(&t.tally),
+        tally: TallyJson::new(&t.tally),
     }
 }
 
-fn tally(t: &Tally) -> TallyJson {
-    TallyJson {
-        requests: t.requests,
-        errors: t.errors,
-        client_errors: t.client_errors,
-        unknown_outcomes: t.unknown,
-        not_timed: t.not_timed,
-        latency_us: hist(&t.latency_us),
+impl TallyJson {
+    pub(super) fn new(t: &Tally) -> Self {
+        TallyJson {
+            requests: t.requests,
+            errors: t.errors,
+            client_errors: t.client_errors,
+            unknown_outcomes: t.unknown,
+            not_timed: t.not_timed,
+            latency_us: hist(&t.latency_us),
+        }
     }
 }

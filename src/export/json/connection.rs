@@ -74,7 +74,7 @@ struct EndJson {
 }
 
 #[derive(Debug, Serialize)]
-struct ProcessJson {
+pub(super) struct ProcessJson {
     pid: u32,
     comm: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -137,7 +137,7 @@ fn side(side: &Side, names: &NameTable) -> SideJson {
 fn end(end: &End) -> EndJson {
     let owner = &end.owner;
     EndJson {
-        process: owner.process.as_deref().map(process),
+        process: owner.process.as_deref().map(ProcessJson::new),
         owner_evidence: owner.evidence.as_str(),
         cgroup: owner.cgroup_path.as_deref().map(str::to_owned),
         cgroup_id: (owner.cgroup_path.is_none() && owner.cgroup != 0).then_some(owner.cgroup),
@@ -148,8 +148,10 @@ fn end(end: &End) -> EndJson {
     }
 }
 
-fn process(p: &Process) -> ProcessJson {
-    ProcessJson { pid: p.key.pid, comm: p.comm.clone(), exe: p.exe.clone() }
+impl ProcessJson {
+    pub(super) fn new(p: &Process) -> Self {
+        ProcessJson { pid: p.key.pid, comm: p.comm.clone(), exe: p.exe.clone() }
+    }
 }
 
 fn seen(end: &End, seen: &Seen) -> SeenJson {

@@ -24,7 +24,7 @@ pub(super) struct CountersJson {
     #[serde(skip_serializing_if = "Option::is_none")]
     srtt_us: Option<HistJson>,
     #[serde(flatten)]
-    asked: Option<AskedJson>,
+    asked: AskedJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -57,7 +57,7 @@ impl CountersJson {
             retransmits: c.retransmits,
             connect_us: hist(&c.connect_us),
             srtt_us: hist(&c.srtt_us),
-            asked: c.asked.as_deref().map(AskedJson::new),
+            asked: c.asked.as_deref().map(AskedJson::new).unwrap_or_default(),
         }
     }
 }

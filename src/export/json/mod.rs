@@ -1,6 +1,6 @@
 //! One JSON object per line, with stable names: `docs/json.md` documents every field.
 //!
-//! What is not known is absent, never `null`. Text from outside stays as it is for the program that
+//! What is not known is absent, or `null` beside a reason where that is told apart. Text from outside stays as it is for the program that
 //! reads it; what could steer a terminal is written in JSON's own escapes.
 
 mod asked;
@@ -10,6 +10,7 @@ mod edge;
 mod event;
 mod request;
 mod status;
+mod top;
 mod workload;
 
 pub use connection::{ConnectionJson, connection};
@@ -17,6 +18,7 @@ pub use edge::{EdgeJson, edge};
 pub use event::{EventJson, MissedJson, event, missed};
 pub use request::{RequestJson, request};
 pub use status::{HookJson, StatusJson, hook, status};
+pub use top::{TopJson, top};
 pub use workload::{WorkloadJson, workload};
 
 use std::fmt::Write as _;
@@ -170,6 +172,58 @@ mod tests {
         assert_eq!((&e["view"], &e["failed"]), (&json!("server"), &json!({})));
     }
 
+    #[test]
+    fn what_nobody_decoded_is_absent_and_not_0() {
+        let window = Window { since: None, seconds: 60.0 };
+        let e = object(&edge(&samples::rich_edge(), window, samples::UTC));
+        assert_eq!((&e["protocol"], &e["requests"], &e["errors"]), (&json!("http"), &json!(67), &json!(7)));
+        assert_eq!((&e["undecoded_bytes"], &e["not_timed"]), (&json!(900), &json!(1)));
+        assert_eq!(e["latency_us"]["max"], 66_000);
+        assert_eq!(e["protocols"].as_array().map(Vec::len), Some(3));
+        assert_eq!(e["protocols"][2], json!({"protocol": "tls"}));
+        // 64 told apart, the rest, and one of another protocol.
+        let rest = |t: &&Value| t["rest"] == true;
+        let targets = e["targets"].as_array().unwrap();
+        assert_eq!((targets.len(), targets.iter().filter(rest).count()), (66, 1));
+        let blind = &e["by_server"];
+        assert_eq!(
+            (&blind["turn_us"]["max"], &blind["turns_not_timed"]["pushes"]),
+            (&json!(8200), &json!(2))
+        );
+        for absent in ["protocol", "requests", "errors", "latency_us", "missed", "undecoded_bytes"] {
+            assert_eq!(blind.get(absent), None, "{absent}");
+        }
+        assert_eq!((&blind["protocols"], &blind["targets"]), (&json!([]), &json!([])));
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_null_with_the_reason() {
+        let of = |e| object(&request(&e, &samples::names(), samples::UTC));
+        let rich = of(samples::rich_request());
+        assert_eq!(rich["time"], "2024-02-29T12:35:00.000000Z");
+        assert_eq!((&rich["target"], &rich["status"]), (&json!("/orders/{id}"), &json!("503")));
+        assert_eq!((&rich["ok"], &rich["verdict"]), (&json!(false), &json!("error")));
+        assert_eq!((&rich["view"], &rich["latency_us"]), (&json!("client"), &json!(8200)));
+        assert_eq!(rich["by_server"], json!({"latency_us": 8000, "full_us": 8200}));
+        assert_eq!(rich["client"]["process"]["comm"], "web");
+        let unknown = of(samples::unknown_request());
+        let why = json!("an earlier header block was missed");
+        for field in ["target", "status", "ok"] {
+            let reason = &unknown[format!("{field}_unknown")];
+            assert_eq!((unknown.get(field), reason), (Some(&Value::Null), &why), "{field}");
+        }
+        assert_eq!(unknown.get("latency_us"), Some(&Value::Null));
+        assert_eq!(unknown["latency_us_unknown"], "the answer was not seen");
+        // It had no answer, so there is no latency.
+        let unanswered = of(samples::unanswered_request());
+        assert_eq!((unanswered.get("latency_us"), unanswered.get("latency_us_unknown")), (None, None));
+        let minimal = of(samples::minimal_request());
+        for absent in ["time", "view", "method", "target", "status", "latency_us", "note"] {
+            assert_eq!(minimal.get(absent), None, "{absent}");
+        }
+        assert!(request(&samples::event(), &samples::names(), samples::UTC).is_none());
+    }
+
     /// Folded servers have the unspecified address, which nobody dialled.
     #[test]
     fn a_folded_server_has_no_address() {
@@ -182,9 +236,10 @@ mod tests {
     #[test]
     fn loss_is_summed_by_kind_and_by_place() {
         let s = object(&status(&samples::rich_status()));
-        assert_eq!(s["loss"]["total"], 15);
-        assert_eq!(s["loss"]["by_kind"], json!({"state": 5, "sample": 5, "event": 5}));
-        assert_eq!(s["loss"]["by_place"]["ring-full"], 3);
+        assert_eq!(s["loss"]["total"], 35);
+        let by_kind = json!({"state": 7, "sample": 7, "event": 7, "exchange": 7, "turn": 7});
+        assert_eq!(s["loss"]["by_kind"], by_kind);
+        assert_eq!(s["loss"]["by_place"]["ring-full"], 5);
         assert_eq!(s["cost"]["cpu_seconds"], 1.25);
         assert_eq!(s["hooks"][1]["why_off"], "the kernel has no fentry");
     }

@@ -1,9 +1,9 @@
 //! `webb observe` as one line per event.
 
-use super::{arrow, clip, pad, place};
+use super::{arrow, clip, pad, place, requests};
 use crate::export::figures::{NONE, bytes, count, micros};
 use crate::export::time;
-use crate::model::{Event, EventKind, UtcOffset, escape};
+use crate::model::{Event, EventKind, Request, UtcOffset, escape};
 use crate::world::NameTable;
 
 /// Width up to which clients and servers are padded, so that most lines are aligned; a line cannot
@@ -12,13 +12,17 @@ const PLACE: usize = 24;
 /// Longest name of a kind of event, and of an outcome.
 const KIND: usize = 11;
 const OUTCOME: usize = 17;
+/// Longest name of a protocol.
+const PROTOCOL: usize = 9;
 
 /// One line, without its end: time of day in UTC, what happened, who to whom, and the figures that
-/// are known: `14:03:01.123  closed  shop/web:41234 → api:8080  clean  1.20 ms  3.40 kB↑  12.0 kB↓`.
+/// are known: `14:03:01.123  closed  shop/web:41234 → api:8080  clean  1.20 ms  3.40 kB↑  12.0 kB↓`,
+/// `14:03:01.123  request  shop/web:41234 → api:8080  http  GET /orders/{id}  200  8.20 ms  client`.
 pub fn event(e: &Event, names: &NameTable, utc: UtcOffset) -> String {
     let c = &*e.connection;
     let end = |workload, port| clip(&escape(&place(&workload, port)));
-    let mut out = time::clock(utc, e.at).unwrap_or_else(|| NONE.to_owned());
+    let at = e.request.as_deref().map_or(e.at, |r| requests::at(e, r));
+    let mut out = time::clock(utc, at).unwrap_or_else(|| NONE.to_owned());
     out.push_str("  ");
     pad(&mut out, e.kind.as_str(), KIND, false);
     out.push_str("  ");
@@ -28,6 +32,10 @@ pub fn event(e: &Event, names: &NameTable, utc: UtcOffset) -> String {
     out.push(' ');
     pad(&mut out, &end(names.workload(c.server.entity), c.server.address.port), PLACE, false);
     out.push_str("  ");
+    if let Some(r) = &e.request {
+        request(&mut out, r);
+        return out;
+    }
     pad(&mut out, c.outcome.map_or(NONE, |o| o.as_str()), OUTCOME, false);
     if let Some((_, end)) = c.view() {
         out.push_str("  ");
@@ -46,6 +54,20 @@ pub fn event(e: &Event, names: &NameTable, utc: UtcOffset) -> String {
     out
 }
 
+/// What was asked, the answer, its latency, and who saw it.
+fn request(out: &mut String, r: &Request) {
+    pad(out, r.protocol.as_str(), PROTOCOL, false);
+    out.push_str("  ");
+    let what = format!("{} {}", r.method, requests::target(r));
+    pad(out, &clip(&escape(what.trim())), PLACE, false);
+    out.push_str("  ");
+    pad(out, &clip(&escape(&requests::status(r))), 6, false);
+    out.push_str("  ");
+    pad(out, &requests::latency(r), 8, true);
+    out.push_str("  ");
+    out.push_str(requests::seen_by(r));
+}
+
 /// The line that stands where events are missing.
 pub fn missed(n: u64) -> String {
     format!("-- {} events missed here: this viewer did not keep up --", count(n))
@@ -55,7 +77,7 @@ pub fn missed(n: u64) -> String {
 mod tests {
     use super::*;
     use crate::export::samples;
-    use crate::model::OUTCOMES;
+    use crate::model::{OUTCOMES, PROTOCOLS};
     use std::sync::Arc;
 
     #[test]
@@ -63,6 +85,7 @@ mod tests {
         assert_eq!(OUTCOMES.iter().map(|o| o.as_str().len()).max(), Some(OUTCOME));
         let kinds = (0..=u8::MAX).filter_map(EventKind::from_number);
         assert_eq!(kinds.map(|k| k.as_str().len()).max(), Some(KIND));
+        assert_eq!(PROTOCOLS.iter().map(|p| p.as_str().len()).max(), Some(PROTOCOL));
     }
 
     #[test]
@@ -83,6 +106,14 @@ mod tests {
         assert_eq!(
             of(samples::minimal_connection(), EventKind::Failed),
             "12:35:01.123  failed       unknown 0000000000000001 ↔ unknown 0000000000000002  -"
+        );
+        assert_eq!(
+            event(&samples::rich_request(), &names, samples::UTC),
+            "12:35:00.000  request      shop/web:41234           → api.service:8080          http       GET /orders/{id}          ! 503    8.20 ms  client, server"
+        );
+        assert_eq!(
+            event(&samples::minimal_request(), &names, samples::UTC),
+            "-  request      unknown 0000000000000001 ↔ unknown 0000000000000002  nats       -                         -        one-way  -"
         );
         assert_eq!(missed(12), "-- 12 events missed here: this viewer did not keep up --");
     }

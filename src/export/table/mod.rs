@@ -6,13 +6,17 @@
 mod connections;
 mod edges;
 mod event;
+mod requests;
 mod status;
+mod top;
 mod workloads;
 
 pub use connections::connections;
 pub use edges::edges;
 pub use event::{event, missed};
+pub use requests::{requests, requests_missed};
 pub use status::status;
+pub use top::{fit, top, top_header};
 pub use workloads::workloads;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
