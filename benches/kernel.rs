@@ -7,13 +7,13 @@
 
 #[path = "../tests/common/mod.rs"]
 mod common;
+#[path = "rig/mod.rs"]
+mod rig;
 
-use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{Cgroup, Workload, needs_root, traffic, until_for};
+use rig::{Agent, show};
 
 const CHURN: u64 = 20_000;
 
@@ -35,65 +35,6 @@ fn main() {
     }
     if wanted("live") {
         live();
-    }
-}
-
-/// `webb agent` as people run it.
-struct Agent {
-    child: Child,
-    socket: PathBuf,
-    _dir: tempfile::TempDir,
-}
-
-impl Agent {
-    fn start(cgroup: &Cgroup) -> Agent {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("webb.sock");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_webb"))
-            .args(["agent", "--cgroup"])
-            .arg(&cgroup.path)
-            .arg("--listen")
-            .arg(format!("unix:{}", socket.display()))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(line.contains("serving"), "{line}");
-        Agent { child, socket, _dir: dir }
-    }
-
-    fn status(&self) -> serde_json::Value {
-        let out = Command::new(env!("CARGO_BIN_EXE_webb"))
-            .args(["status", "-o", "json", "--server"])
-            .arg(format!("unix:{}", self.socket.display()))
-            .output()
-            .unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        serde_json::from_slice(&out.stdout).unwrap()
-    }
-
-    /// Processor time so far, microseconds (utime and stime of /proc/PID/stat are in ticks of 10 ms).
-    fn cpu_us(&self) -> u64 {
-        let stat =
-            std::fs::read_to_string(format!("/proc/{}/schedstat", self.child.id())).unwrap_or_default();
-        let main: u64 = stat.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let all: u64 = tasks
-            .filter_map(|t| {
-                let text = std::fs::read_to_string(t.ok()?.path().join("schedstat")).ok()?;
-                text.split(' ').next()?.parse::<u64>().ok()
-            })
-            .sum();
-        all.max(main) / 1000
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-        let _ = self.child.wait();
     }
 }
 
@@ -132,7 +73,7 @@ fn churn(pairs: usize) {
             if first {
                 without = Some(churn_once(&cgroup));
             } else {
-                let agent = Agent::start(&cgroup);
+                let agent = Agent::start(&cgroup, &[]);
                 let before = agent.cpu_us();
                 with = Some(churn_once(&cgroup));
                 // The agent has still to read what is in its rings.
@@ -157,15 +98,6 @@ fn churn(pairs: usize) {
     show("  agent's own CPU per connection, µs", &mut own);
 }
 
-/// Median, and the interval that covers it with at least 95 % (binomial order statistics).
-fn show(what: &str, values: &mut [f64]) {
-    values.sort_by(f64::total_cmp);
-    let n = values.len();
-    let half = (0.98 * (n as f64).sqrt()).ceil() as usize;
-    let (low, high) = ((n / 2).saturating_sub(half), (n / 2 + half).min(n - 1));
-    println!("{what}: {:.3} [{:.3}, {:.3}]", values[n / 2], values[low], values[high]);
-}
-
 /// 5,000 connections with both ends: 10,000 sockets, each process within 20,000 descriptors.
 fn hold(cgroup: &Cgroup, connections: &str) -> (Workload, Workload) {
     let common = ["--connections", connections, "--bytes-to-server", "10", "--bytes-to-client", "10"];
@@ -188,7 +120,7 @@ fn adopt() {
     let mut walks = Vec::new();
     let mut passes = Vec::new();
     for _ in 0..5 {
-        let agent = Agent::start(&cgroup);
+        let agent = Agent::start(&cgroup, &[]);
         let status = agent.status();
         assert_eq!(status["connections"]["adopted"], 5000, "{}", status["connections"]);
         passes.push(status["cost"]["pass_us"].as_f64().unwrap() / 1000.0);
@@ -202,7 +134,7 @@ fn adopt() {
 /// An agent with nothing to do: memory and CPU over ten seconds.
 fn idle() {
     let cgroup = Cgroup::new("bench-idle");
-    let agent = Agent::start(&cgroup);
+    let agent = Agent::start(&cgroup, &[]);
     let (rss, share) = over_ten_seconds(&agent);
     println!("idle: {rss:.1} MiB resident (rings included), {:.2} % of a core", share * 100.0);
 }
@@ -211,7 +143,7 @@ fn idle() {
 fn live() {
     let cgroup = Cgroup::new("bench-live");
     let _held = hold(&cgroup, "9500");
-    let agent = Agent::start(&cgroup);
+    let agent = Agent::start(&cgroup, &[]);
     let (rss, share) = over_ten_seconds(&agent);
     let status = agent.status();
     println!(

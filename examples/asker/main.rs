@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 const HELP: &str = "asker both|serve|ask [--addr A] [--connections N] [--requests N (of each connection)]
       [--rate N (a second, of all; 0 = one after the other)] [--delay-us N] [--defer] [--split]
+      [--plain (of another server: any 200 of a fixed length will do)]
 ";
 
 #[derive(Clone, Debug)]
@@ -31,6 +32,7 @@ struct Args {
     delay: Duration,
     defer: bool,
     split: bool,
+    plain: bool,
 }
 
 fn main() {
@@ -66,6 +68,7 @@ fn parse() -> Result<Args, String> {
         delay: Duration::ZERO,
         defer: false,
         split: false,
+        plain: false,
     };
     while let Some(flag) = words.next() {
         let mut value = || words.next().ok_or(format!("{flag} needs a value"));
@@ -78,6 +81,7 @@ fn parse() -> Result<Args, String> {
             "--delay-us" => args.delay = Duration::from_micros(number(value()?)?),
             "--defer" => args.defer = true,
             "--split" => args.split = true,
+            "--plain" => args.plain = true,
             _ => return Err(format!("{flag} is not known")),
         }
     }
@@ -195,6 +199,7 @@ fn ask_one(args: &Args, addr: SocketAddr, k: u64, start: Instant) -> Result<Vec<
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let (path, status) = match i {
+            _ if args.plain => ("/".to_owned(), "200"),
             i if i % 50 == 49 => ("/fail".to_owned(), "500"),
             i if i % 10 == 9 => (format!("/missing/{i}"), "404"),
             i => (format!("/orders/{i}?secret=hunter2"), "200"),
