@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
   sudo webb list edges                    who talked to whom in the last 60 s
   sudo webb agent                         serve viewers on a Unix socket
   webb --server unix:/run/webb/webb.sock  look at that agent
+  webb --file trace.pcap                  look at a capture
   webb doctor                             what works here, and what to do about the rest",
     max_term_width = 100
 )]
@@ -51,6 +52,17 @@ pub struct Global {
     /// The name in the server's certificate, where it is not the host.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Agent")]
     pub tls_server_name: Option<String>,
+
+    /// Look at a capture instead: a pcap or pcapng file, - for standard input. Figures then cover all of
+    /// it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        conflicts_with_all = ["cgroup", "unit", "container", "pid", "ring", "requests", "no_requests"],
+        help_heading = "Capture"
+    )]
+    pub file: Option<PathBuf>,
 
     /// Watch only this cgroup and those below (a directory, or a path below the cgroup2 mount).
     /// May be repeated.
@@ -179,9 +191,9 @@ pub struct ObserveArgs {
     /// Go on with new events.
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin with so many of the kept events.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub last: u64,
+    /// Begin with so many of the kept events [default: 20; of a capture, all].
+    #[arg(long, value_name = "N")]
+    pub last: Option<u64>,
     /// Only failures.
     #[arg(long)]
     pub failed: bool,
@@ -209,7 +221,8 @@ pub struct ListArgs {
     /// What to list.
     #[arg(value_enum)]
     pub what: Listed,
-    /// Closed connections too, and counters since the agent started; else the last 60 s.
+    /// Closed connections too, and counters since the agent started; else the last 60 s. With --file
+    /// always.
     #[arg(long)]
     pub all: bool,
     /// How to print.
@@ -231,7 +244,7 @@ pub enum Listed {
 /// Of `webb map`.
 #[derive(Clone, Debug, Args)]
 pub struct MapArgs {
-    /// Since the agent started; else the last 60 s.
+    /// Since the agent started; else the last 60 s. With --file always.
     #[arg(long)]
     pub all: bool,
     /// How to print.
