@@ -97,6 +97,7 @@ fn an_upgrade_is_followed() {
 /// Cut as the kernel's side cuts, and cut anywhere: what is recognised is the same protocol.
 #[test]
 fn no_other_decoder_takes_it_whatever_is_missing() {
+    let mut wrong = Vec::new();
     for (name, protocol) in CAPTURES {
         for (i, conversation) in captured(name).iter().enumerate() {
             let (c, _) = hear(false, conversation, 256);
@@ -104,14 +105,13 @@ fn no_other_decoder_takes_it_whatever_is_missing() {
             // Found open, at each of its first messages.
             for skip in 0..conversation.len().min(60) {
                 let (c, _) = hear(true, &conversation[skip..], 256);
-                assert!(
-                    c.protocol().is_none_or(|p| p == protocol),
-                    "{name}, conversation {i} from {skip} on is taken for {:?}",
-                    c.protocol()
-                );
+                if c.protocol().is_some_and(|p| p != protocol) {
+                    wrong.push(format!("{name}, conversation {i} from {skip} on: {:?}", c.protocol()));
+                }
             }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
