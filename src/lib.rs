@@ -11,6 +11,7 @@ pub mod export;
 #[cfg(all(target_os = "linux", feature = "agent"))]
 pub mod identity;
 pub mod model;
+pub mod replay;
 pub mod server;
 pub mod source;
 pub mod store;

@@ -16,7 +16,7 @@ use super::source::Source;
 use crate::identity::{Answer, Ask, Identity};
 use crate::model::{AgentInstance, BootNs, Cause, Hook, HookState, Loss, LossKind, Scope, Slice, Status};
 use crate::store::Store;
-use crate::track::{Counted, Fact, Observation, Step, Track};
+use crate::track::{Fact, Observation, Track};
 use crate::world::SliceBuilder;
 
 /// Length of a slice.
@@ -210,25 +210,12 @@ impl Pipeline {
     }
 
     fn build(&mut self, now: BootNs) -> Slice {
-        let mut late = 0;
-        let builder = std::cell::RefCell::new(&mut self.builder);
-        self.parts.track.seal(
-            self.start,
-            BootNs(self.start.0 + SLICE_NS),
-            |c| {
-                late += u64::from(c.late);
-                count(&mut builder.borrow_mut(), c);
-            },
-            |edge, far, view| builder.borrow_mut().edge(edge, far).view_mut(view).open += 1,
-            |edge, far, view, asked| {
-                builder.borrow_mut().edge(edge, far).view_mut(view).asked_mut().merge(&asked);
-            },
-        );
+        let late = self.parts.track.seal_into(self.start, self.end(), &mut self.builder);
         self.sequence += 1;
         let cpu = process_cpu_ns();
         let cpu_ns = cpu.saturating_sub(std::mem::replace(&mut self.cpu_ns, cpu));
         let all = self.all_loss();
-        let loss = difference(&all, &self.loss);
+        let loss = all.after(&self.loss);
         self.loss = all;
         Slice {
             agent: self.parts.instance,
@@ -311,47 +298,4 @@ fn is_state(observation: &Observation<'_>) -> bool {
         Fact::Listen(f) => !f.met,
         _ => false,
     }
-}
-
-/// Gives one step to its edge.
-fn count(builder: &mut SliceBuilder, c: Counted) {
-    let edge = builder.edge(c.edge, c.far);
-    let n = edge.view_mut(c.view);
-    match c.step {
-        Step::Opened => n.opened += 1,
-        Step::Established(us) => {
-            n.established += 1;
-            if let Some(us) = us {
-                n.connect_us.record(us);
-            }
-        }
-        Step::Adopted => n.adopted += 1,
-        Step::Closed => {
-            n.closed += 1;
-            edge.count_outcome(c.view, c.outcome);
-        }
-        Step::Failed => edge.count_outcome(c.view, c.outcome),
-        Step::Traffic { sent, received, retransmits, srtt_us } => {
-            let (to_server, to_client) = match c.view {
-                crate::model::View::Client => (sent, received),
-                crate::model::View::Server => (received, sent),
-            };
-            n.bytes_to_server += to_server;
-            n.bytes_to_client += to_client;
-            n.retransmits += u64::from(retransmits);
-            if let Some(us) = srtt_us {
-                n.srtt_us.record(us.into());
-            }
-        }
-    }
-}
-
-/// What was lost after an earlier reading.
-fn difference(now: &Loss, before: &Loss) -> Loss {
-    let mut out = Loss::default();
-    for r in &now.0 {
-        let was = before.0.iter().find(|b| b.kind == r.kind && b.cause == r.cause).map_or(0, |b| b.count);
-        out.add(r.kind, r.cause, r.count.saturating_sub(was));
-    }
-    out
 }

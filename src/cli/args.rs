@@ -25,6 +25,7 @@ use crate::model::{EVENT_KINDS, EventKind, PROTOCOLS, Protocol};
   sudo webb top --by paths --sort p99     what is slow
   sudo webb agent                         serve viewers on a Unix socket
   webb --server unix:/run/webb/webb.sock  look at that agent
+  webb --file trace.pcap                  look at a capture
   webb doctor                             what works here, and what to do about the rest",
     max_term_width = 100
 )]
@@ -55,6 +56,17 @@ pub struct Global {
     /// The name in the server's certificate, where it is not the host.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Agent")]
     pub tls_server_name: Option<String>,
+
+    /// Look at a capture instead: a pcap or pcapng file, - for standard input. Figures then cover all of
+    /// it.
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        conflicts_with_all = ["cgroup", "unit", "container", "pid", "ring", "requests", "no_requests"],
+        help_heading = "Capture"
+    )]
+    pub file: Option<PathBuf>,
 
     /// Watch only this cgroup and those below (a directory, or a path below the cgroup2 mount).
     /// May be repeated.
@@ -199,9 +211,10 @@ pub struct ObserveArgs {
     /// Go on with new events.
     #[arg(short, long)]
     pub follow: bool,
-    /// Begin with so many of the kept events: of connections, and of requests.
-    #[arg(long, value_name = "N", default_value_t = 20)]
-    pub last: u64,
+    /// Begin with so many of the kept events, of connections and of requests [default: 20; of a
+    /// capture, all].
+    #[arg(long, value_name = "N")]
+    pub last: Option<u64>,
     /// Only these kinds of events [default: those of connections; with --protocol requests].
     #[arg(long, value_name = "KIND", value_delimiter = ',', value_parser = event_kind())]
     pub kind: Vec<EventKind>,
@@ -277,7 +290,7 @@ pub enum Listed {
 /// Of what is counted over a time.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Summed {
-    /// Since the agent started; else the last 60 s.
+    /// Since the agent started; else the last 60 s. With --file always.
     #[arg(long)]
     pub all: bool,
     /// How to print.
@@ -348,7 +361,7 @@ pub enum TopSort {
 /// Of `webb map`.
 #[derive(Clone, Debug, Args)]
 pub struct MapArgs {
-    /// Since the agent started; else the last 60 s.
+    /// Since the agent started; else the last 60 s. With --file always.
     #[arg(long)]
     pub all: bool,
     /// How to print.

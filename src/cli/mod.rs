@@ -1,6 +1,7 @@
 //! The command line: one file or room per command. Parses, chooses, wires the rooms together.
 
 mod args;
+mod capture;
 mod error;
 mod node;
 mod observe;
@@ -43,8 +44,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode, CliError> {
+fn run(mut cli: Cli) -> Result<ExitCode, CliError> {
     let global = &cli.global;
+    if global.file.is_some() {
+        capture::adapt(&mut cli.command)?;
+    }
     match cli.command {
         None => ui::open(global)?,
         Some(Command::Observe(args)) => observe::run(global, &args)?,

@@ -1,4 +1,4 @@
-//! Which agent a command looks at: `--server`, this host's running one, or one inside.
+//! What a command looks at: a capture, the agent at `--server`, this host's running one, or one inside.
 
 use std::os::unix::net::UnixStream;
 
@@ -6,11 +6,15 @@ use super::args::Global;
 use super::error::CliError;
 use crate::api::{Address, default_socket};
 use crate::client::{Client, Target, TlsOptions};
+use crate::server::{Limits, serve_duplex};
+use crate::store::Store;
 
 /// Where facts come from.
 pub(super) enum Node {
     /// Another process.
     Remote(Target),
+    /// A capture that was read.
+    Capture(Store),
     /// An agent of our own.
     #[cfg(all(target_os = "linux", feature = "agent"))]
     Inside(Box<crate::agent::Agent>),
@@ -20,6 +24,9 @@ impl Node {
     /// Finds or starts it. To be called before other threads are started: privileges that are not
     /// needed are given up here.
     pub(super) fn find(global: &Global) -> Result<Node, CliError> {
+        if let Some(path) = &global.file {
+            return super::capture::read(global, path).map(Node::Capture);
+        }
         if let Some(server) = &global.server {
             let address: Address = server.parse()?;
             return Ok(Node::Remote(Target::Remote(address, tls(global)?)));
@@ -47,18 +54,16 @@ impl Node {
     pub(super) fn target(&self) -> Target {
         match self {
             Node::Remote(target) => target.clone(),
+            Node::Capture(store) => Target::InProcess(serve_duplex(store.clone(), Limits::default())),
             #[cfg(all(target_os = "linux", feature = "agent"))]
-            Node::Inside(agent) => Target::InProcess(crate::server::serve_duplex(
-                agent.store().clone(),
-                crate::server::Limits::default(),
-            )),
+            Node::Inside(agent) => Target::InProcess(serve_duplex(agent.store().clone(), Limits::default())),
         }
     }
 
     /// Waits until an agent inside has met everything that is open, and sealed `slices` slices.
     pub(super) async fn ready(&self, slices: u64) -> Result<(), CliError> {
         match self {
-            Node::Remote(_) => Ok(()),
+            Node::Remote(_) | Node::Capture(_) => Ok(()),
             #[cfg(all(target_os = "linux", feature = "agent"))]
             Node::Inside(agent) => super::scope::ready(agent, slices).await,
         }

@@ -11,12 +11,15 @@ use crate::export::{json, table};
 use crate::model::{EVENT_KINDS, Event, EventKind, EventMessage, Filter, UtcOffset};
 use crate::world::NameTable;
 
+/// Kept events that are shown first, unless told otherwise.
+const LAST: u64 = 20;
+
 pub(super) fn run(global: &Global, args: &ObserveArgs) -> Result<(), CliError> {
     let filter = filter(args)?;
     let node = Node::find(global)?;
     super::runtime_of_one()?.block_on(async {
         let mut client = node.client(0).await?;
-        let mut messages = client.watch_events(&filter, args.last, args.follow).await?;
+        let mut messages = client.watch_events(&filter, args.last.unwrap_or(LAST), args.follow).await?;
         let stop = super::stop_signal()?;
         tokio::pin!(stop);
         let mut printer =

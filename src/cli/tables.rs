@@ -123,7 +123,7 @@ async fn edges(client: &mut Client, all: bool) -> Result<Seen, CliError> {
     let (rows, window) = if all {
         (world.total_edges(), Window::total(&world))
     } else {
-        (world.edges(WINDOW), Window::last(&world, WINDOW))
+        (world.edges_in_full(WINDOW), Window::last(&world, WINDOW))
     };
     Ok((world, rows, window))
 }

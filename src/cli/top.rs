@@ -36,7 +36,7 @@ async fn once(node: &Node, args: TopArgs) -> Result<(), CliError> {
         TableFormat::Table => text(&world, args),
         TableFormat::Json => {
             let window = Window::last(&world, args.window);
-            let rows = rows(&world.edges(args.window), by(args), order(args));
+            let rows = rows(&world.edges_in_full(args.window), by(args), order(args));
             let utc = world.utc();
             lines(rows.iter().zip(1..).map(|(row, rank)| json::top(rank, row, window, utc)))?
         }
@@ -46,7 +46,7 @@ async fn once(node: &Node, args: TopArgs) -> Result<(), CliError> {
 
 /// The line above, and the table.
 fn text(world: &World, args: TopArgs) -> String {
-    let (edges, window) = (world.edges(args.window), Window::last(world, args.window));
+    let (edges, window) = (world.edges_in_full(args.window), Window::last(world, args.window));
     let rows = rows(&edges, by(args), order(args));
     format!(
         "{}\n{}",

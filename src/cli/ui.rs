@@ -1,6 +1,7 @@
 //! The terminal UI over an agent: what it shows is fed from here, what it wants is fetched here.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,17 @@ use crate::tui::{self, Feed, Theme, UiOptions, Want};
 
 /// Updates that wait for the UI.
 const WAITING: usize = 256;
-/// Open connections that the UI is given at most.
+/// Connections that the UI is given at most.
 const LISTED: u64 = 2000;
 
 /// `webb` without a command.
 pub(super) fn open(global: &Global) -> Result<(), CliError> {
+    if global.file.as_deref() == Some(Path::new("-")) {
+        return Err(CliError(
+            "the UI takes its keys from standard input: save the capture, and give --file its path"
+                .to_owned(),
+        ));
+    }
     check_terminal()?;
     let node = Node::find(global)?;
     run(global, node)
@@ -40,7 +47,8 @@ pub(super) fn check_terminal() -> Result<(), CliError> {
 
 /// The UI over a node, until the person leaves.
 pub(super) fn run(global: &Global, node: Node) -> Result<(), CliError> {
-    let options = options(global);
+    let capture = matches!(node, Node::Capture(_));
+    let options = UiOptions { capture, ..options(global) };
     super::runtime_of_one()?.block_on(async {
         let (feed, fed) = mpsc::channel(WAITING);
         let (want, wants) = mpsc::channel(16);
@@ -50,7 +58,8 @@ pub(super) fn run(global: &Global, node: Node) -> Result<(), CliError> {
             feed.clone(),
             clients,
         ));
-        let fetch = tokio::spawn(Fetcher { client, feed, tasks: [None, None, None, None] }.run(wants));
+        let fetch =
+            tokio::spawn(Fetcher { client, feed, capture, tasks: [None, None, None, None] }.run(wants));
         let shown = tui::run(options, fed, want).await;
         follow.abort();
         fetch.abort();
@@ -109,6 +118,8 @@ async fn feed_slices(mut follow: Follow, feed: mpsc::Sender<Feed>, clients: watc
 struct Fetcher {
     client: watch::Receiver<Option<Client>>,
     feed: mpsc::Sender<Feed>,
+    /// Of a capture closed connections are listed too.
+    capture: bool,
     /// Connections, events of connections, status, requests.
     tasks: [Option<JoinHandle<()>>; 4],
 }
@@ -126,9 +137,10 @@ impl Fetcher {
                 task.abort();
             }
             if on {
-                let (client, feed) = (self.client.clone(), self.feed.clone());
+                let (client, feed, all) = (self.client.clone(), self.feed.clone(), self.capture);
                 self.tasks[slot] = Some(match want {
                     Want::Connections { .. } => {
+                        let connections = move |client, feed| connections(client, feed, all);
                         tokio::spawn(again(client, feed, Duration::from_secs(5), connections))
                     }
                     Want::Events { .. } => tokio::spawn(again(client, feed, Duration::from_secs(1), events)),
@@ -171,8 +183,8 @@ async fn again<F>(
     }
 }
 
-async fn connections(mut client: Client, feed: mpsc::Sender<Feed>) -> Result<(), ClientError> {
-    let mut pages = client.list_connections(&Filter::default(), false, Some(LISTED)).await?;
+async fn connections(mut client: Client, feed: mpsc::Sender<Feed>, all: bool) -> Result<(), ClientError> {
+    let mut pages = client.list_connections(&Filter::default(), all, Some(LISTED)).await?;
     let (mut names, mut entities, mut list) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(page) = pages.next().await {
         let page = page?;

@@ -248,6 +248,16 @@ impl Loss {
         }
     }
 
+    /// What was lost after an earlier reading of the same table.
+    pub fn after(&self, before: &Loss) -> Loss {
+        let mut out = Loss::default();
+        for r in &self.0 {
+            let was = before.0.iter().find(|b| b.kind == r.kind && b.cause == r.cause).map_or(0, |b| b.count);
+            out.add(r.kind, r.cause, r.count.saturating_sub(was));
+        }
+        out
+    }
+
     /// All kinds together.
     pub fn total(&self) -> u64 {
         self.0.iter().fold(0, |sum, r| sum.saturating_add(r.count))

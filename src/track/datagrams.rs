@@ -159,6 +159,13 @@ impl Track {
         self.datagrams.told = told;
     }
 
+    /// Questions whose answers will not come any more.
+    pub(super) fn finish_datagrams(&mut self) {
+        let mut told = std::mem::take(&mut self.datagrams.told);
+        self.datagrams.queries.end(&mut told);
+        self.tell_datagrams(told);
+    }
+
     /// Questions without an answer, and conversations that are over.
     pub(super) fn settle_datagrams(&mut self, now: BootNs) {
         let mut told = std::mem::take(&mut self.datagrams.told);

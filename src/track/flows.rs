@@ -325,6 +325,14 @@ impl Track {
         self.flows.live.remove(&id);
     }
 
+    /// Nothing more will come: what is still waited for is told as not known. Connections stay as
+    /// they are.
+    pub fn finish(&mut self, now: BootNs) {
+        let ids: Vec<EndId> = self.flows.live.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.end_flow(id, now));
+        self.finish_datagrams();
+    }
+
     /// Ends of which nothing more can be learnt, since the last call.
     pub fn take_opaque(&mut self) -> Vec<EndId> {
         std::mem::take(&mut self.flows.opaque)

@@ -5,6 +5,7 @@
 //! and changed connections; [`Track::seal`] gives what is to be counted in one slice.
 
 mod asked;
+mod count;
 mod datagrams;
 mod delta;
 mod entities;

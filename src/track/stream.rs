@@ -81,6 +81,10 @@ impl Stream {
     /// Everything before `seq` has passed: what is not here will not come.
     pub(super) fn advance(&mut self, seq: u32, at: BootNs, sink: &mut impl Sink) {
         let Ok(target) = u64::try_from(self.offset(seq)) else { return };
+        // A FIN takes a number too. If it is a byte that is missing, what follows it will tell.
+        if target == self.next + 1 && self.held.is_empty() {
+            return;
+        }
         while self.next < target {
             match self.held.first_key_value() {
                 Some((&start, _)) if start < target => self.release_first(sink),

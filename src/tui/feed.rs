@@ -104,6 +104,8 @@ pub struct UiOptions {
     pub zone: Option<i32>,
     /// A filter to begin with.
     pub filter: String,
+    /// What is shown is a capture: nothing more will come.
+    pub capture: bool,
 }
 
 impl Default for UiOptions {
@@ -116,6 +118,7 @@ impl Default for UiOptions {
             scope: String::new(),
             zone: None,
             filter: String::new(),
+            capture: false,
         }
     }
 }

@@ -139,6 +139,8 @@ pub struct State {
     pub help_scroll: u16,
     /// Seconds that figures speak of.
     pub window_s: u64,
+    /// It is a capture: nothing more will come.
+    pub capture: bool,
     /// Slices that came since the person paused.
     pub paused: Option<u64>,
     /// The filter.
@@ -190,6 +192,7 @@ impl State {
             ascii: options.ascii,
             zone: options.zone,
             scope: options.scope.clone(),
+            capture: options.capture,
             window_s: options.window_s.clamp(10, 300),
             ..State::default()
         };

@@ -282,6 +282,7 @@ fn liveness(state: &State) -> (String, Role) {
     }
     match &state.link {
         Link::Connecting => ("○ connecting".into(), Role::Muted),
+        Link::Live if state.capture => ("◆ capture".into(), Role::Muted),
         Link::Live => match state.silent_s() {
             Some(s) => (format!("○ silent for {s} s"), Role::Warn),
             None => ("● live".into(), Role::Ok),

@@ -2,7 +2,11 @@
 //!
 //! Nothing is concluded from ports. While no decoder has evidence the first bytes of each message are
 //! kept (at most [`KEPT`] of a side) and looked at; after [`TRIES`] messages in vain the conversation
-//! is given up. A decoder that says that its protocol is over (STARTTLS, an upgrade) is replaced.
+//! is given up. What is longer than that, or has a hole, is a gap to the decoder that is found. A
+//! decoder that says that its protocol is over (STARTTLS, an upgrade) is replaced.
+
+#[cfg(test)]
+mod tests;
 
 use super::candidates::{self, Found};
 use super::decoder::{Decoder, Speaker, Told};
@@ -10,6 +14,8 @@ use crate::model::{BootNs, Protocol};
 
 /// Bytes of each side that are kept for finding out.
 const KEPT: usize = 2048;
+/// Runs of bytes that are remembered meanwhile.
+const RUNS: usize = 256;
 /// Messages of the client that are looked at before it is given up.
 const TRIES: u8 = 12;
 
@@ -30,12 +36,25 @@ enum Stage {
 
 #[derive(Default)]
 struct Looking {
+    /// The beginning of what each side said, without a hole.
     kept: [Vec<u8>; 2],
-    /// (who, when, offset, length), in the order in which they came.
-    runs: Vec<(Speaker, BootNs, u64, usize)>,
+    /// In the order in which they came.
+    runs: Vec<Run>,
+    /// There is more of a side than is kept.
+    holed: [bool; 2],
     tries: u8,
     /// What was kept cannot be any of them, or is torn: until the client's next message.
     skip: bool,
+}
+
+/// Bytes of one side that came together.
+struct Run {
+    from: Speaker,
+    at: BootNs,
+    offset: u64,
+    len: u64,
+    /// So many of them are kept; the rest is a gap.
+    kept: usize,
 }
 
 impl Conversation {
@@ -98,7 +117,7 @@ impl Conversation {
         match &mut self.stage {
             Stage::Opaque(_) => return,
             Stage::Decoding(_, decoder) => decoder.gap(from, at, offset, len, out),
-            Stage::Looking(looking) => looking.tear(),
+            Stage::Looking(looking) => looking.gap(from, at, offset, len),
         }
         self.follow(out);
     }
@@ -131,13 +150,14 @@ impl Conversation {
 
     fn look(&mut self, out: &mut Vec<Told>) {
         let Stage::Looking(looking) = &mut self.stage else { return };
-        match candidates::find(&looking.kept[0], &looking.kept[1], self.adopted) {
+        let [client, server] = [0, 1].map(|i| looking.kept[i].get(..KEPT).unwrap_or(&looking.kept[i]));
+        match candidates::find(client, server, self.adopted) {
             Found::Decoder(protocol, mut decoder) => {
                 looking.replay(decoder.as_mut(), out);
                 self.stage = Stage::Decoding(protocol, decoder);
             }
             Found::Opaque(protocol) => self.stage = Stage::Opaque(Some(protocol)),
-            Found::NotYet => {}
+            Found::NotYet => looking.shrink(),
             Found::Nothing => looking.tear(),
         }
     }
@@ -159,20 +179,50 @@ impl Conversation {
 }
 
 impl Looking {
-    /// Keeps bytes for looking at; whether there is something new to look at.
+    /// Keeps bytes for looking at; whether there is something new to look at. All of them at first:
+    /// what is found now gets all of them.
     fn keep(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8]) -> bool {
+        let holed = self.holed[from as usize];
+        let kept = if holed { 0 } else { data.len() };
+        if !self.run(Run { from, at, offset, len: data.len() as u64, kept }) || holed {
+            return false;
+        }
+        self.kept[from as usize].extend_from_slice(data);
+        true
+    }
+
+    /// Bytes are missing. Where a message begins they cannot be looked at.
+    fn gap(&mut self, from: Speaker, at: BootNs, offset: u64, len: u64) {
+        if self.kept[from as usize].is_empty() {
+            self.tear();
+        } else if self.run(Run { from, at, offset, len, kept: 0 }) {
+            self.holed[from as usize] = true;
+        }
+    }
+
+    fn run(&mut self, run: Run) -> bool {
         if self.skip {
             return false;
         }
-        let kept = &mut self.kept[from as usize];
-        if kept.len() + data.len() > KEPT || self.runs.len() > 256 {
+        if self.runs.len() >= RUNS {
             // Enough for all of them was seen.
             self.tear();
             return false;
         }
-        kept.extend_from_slice(data);
-        self.runs.push((from, at, offset, data.len()));
+        self.runs.push(run);
         true
+    }
+
+    /// Nobody knows it yet: no more is kept than there is room for.
+    fn shrink(&mut self) {
+        let Some(run) = self.runs.last_mut() else { return };
+        let kept = &mut self.kept[run.from as usize];
+        if kept.len() > KEPT {
+            run.kept = run.kept.saturating_sub(kept.len() - KEPT);
+            kept.truncate(KEPT);
+            kept.shrink_to_fit();
+            self.holed[run.from as usize] = true;
+        }
     }
 
     fn tear(&mut self) {
@@ -189,15 +239,20 @@ impl Looking {
     fn replay(&self, decoder: &mut dyn Decoder, out: &mut Vec<Told>) {
         let mut used = [0; 2];
         let mut last = None;
-        for &(from, at, offset, len) in &self.runs {
-            if last.replace(from) != Some(from) {
-                decoder.turn(from, out);
+        for run in &self.runs {
+            if last.replace(run.from) != Some(run.from) {
+                decoder.turn(run.from, out);
             }
-            let used = &mut used[from as usize];
-            if let Some(data) = self.kept[from as usize].get(*used..*used + len) {
-                decoder.bytes(from, at, offset, data, out);
+            let used = &mut used[run.from as usize];
+            let data = self.kept[run.from as usize].get(*used..*used + run.kept).unwrap_or_default();
+            *used += data.len();
+            let known = data.len() as u64;
+            if known > 0 {
+                decoder.bytes(run.from, run.at, run.offset, data, out);
             }
-            *used += len;
+            if run.len > known {
+                decoder.gap(run.from, run.at, run.offset + known, run.len - known, out);
+            }
         }
     }
 }

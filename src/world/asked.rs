@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::rows::EdgeRow;
 use super::view::World;
 use crate::model::{
     Asked, BootNs, Counters, EdgeKey, Hist, HistSum, Protocol, ProtocolCounts, Slice, Tally, TargetCounts,
@@ -155,6 +156,24 @@ impl World {
             AskedPoint { start: slice.start, latency_us: sum.take(), errors }
         };
         self.window_until(until, seconds).map(point).collect()
+    }
+
+    /// [`World::edges`] with the targets of each, for what is printed once.
+    pub fn edges_in_full(&self, seconds: u64) -> Vec<EdgeRow> {
+        let mut rows = self.edges(seconds);
+        for row in &mut rows {
+            for view in [View::Client, View::Server] {
+                let targets = self.targets(&row.keys, view, self.now(), seconds);
+                let counters = match view {
+                    View::Client => &mut row.by_client,
+                    View::Server => &mut row.by_server,
+                };
+                if let Some(asked) = counters.as_mut().and_then(|c| c.asked.as_mut()) {
+                    asked.targets = targets;
+                }
+            }
+        }
+        rows
     }
 
     /// Targets of the edges of one row over the window before `until`, in one view, the most asked

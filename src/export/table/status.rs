@@ -19,23 +19,39 @@ pub fn status(s: &Status) -> String {
     let up = span(s.now.since(s.started) / 1_000_000_000);
     let since = time::date_time(s.utc, s.started).unwrap_or_else(|| NONE.to_owned());
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "running for {up}, since {since} UTC; agent {}", s.agent);
+    // A capture has no agent: nothing of one is said.
+    let capture = s.source == "pcap";
+    let _ = if capture {
+        writeln!(out, "it covers {up}, from {since} UTC")
+    } else {
+        writeln!(out, "running for {up}, since {since} UTC; agent {}", s.agent)
+    };
     for cgroup in &s.scope.cgroups {
         let _ = writeln!(out, "cgroup {}", escape(cgroup));
     }
-    for paragraph in [counts(s), loss(s), cost(s), hooks(s)] {
+    let paragraphs = if capture {
+        vec![connections(s).render(), lost(s), hooks(s)]
+    } else {
+        vec![counts(s), loss(s), cost(s), hooks(s)]
+    };
+    for paragraph in paragraphs {
         out.push('\n');
         out.push_str(&paragraph);
     }
     out
 }
 
-fn counts(s: &Status) -> String {
+fn connections(s: &Status) -> Table {
     let mut t =
         Table::new(&["", ">OPENED", ">ESTABLISHED", ">FAILED", ">CLOSED", ">ADOPTED", ">LIVE", ">EVICTED"]);
     let c = &s.connections;
     let figures = [c.opened, c.established, c.failed, c.closed, c.adopted, c.live, c.evicted];
     t.row(std::iter::once("connections".to_owned()).chain(figures.map(|n| n.to_string())));
+    t
+}
+
+fn counts(s: &Status) -> String {
+    let mut t = connections(s);
     for (label, e) in [
         ("client ends", &s.ends.client),
         ("server ends", &s.ends.server),
@@ -49,7 +65,11 @@ fn counts(s: &Status) -> String {
 }
 
 fn loss(s: &Status) -> String {
-    let mut out = format!("state records: {} produced, {} read\n", s.state_produced, s.state_seen);
+    format!("state records: {} produced, {} read\n{}", s.state_produced, s.state_seen, lost(s))
+}
+
+fn lost(s: &Status) -> String {
+    let mut out = String::new();
     if s.loss.0.is_empty() {
         out.push_str("lost: nothing\n");
     }

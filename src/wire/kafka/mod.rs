@@ -49,6 +49,9 @@ pub fn sniff(client: &[u8], server: &[u8]) -> Sniff {
     match request::header(client) {
         Ok((request, _, named)) => {
             let versions = request.key == api::API_VERSIONS;
+            // Clients count from 0. The DATA frames of HTTP/2 look the same but for this number, whose
+            // first byte is of their stream's id: then only the answer tells.
+            let named = named && request.correlation < 1 << 24;
             if named || answered(request.correlation) || (versions && server.is_empty()) {
                 Sniff::Yes
             } else if server.len() >= 8 {

@@ -56,9 +56,13 @@ fn startup(bytes: &[u8]) -> Look {
     let fits = match u32::from_be_bytes(*code) {
         message::SSL | message::GSS => len == 8,
         message::CANCEL => (16..=300).contains(&len),
+        // Without a parameter it is over at once; else it may be a Metadata request of Kafka.
         0x0003_0000..=0x0003_ffff => {
             (9..=10_000).contains(&len)
-                && rest.first().is_none_or(|b| *b == 0 || b.is_ascii_alphabetic() || *b == b'_')
+                && rest.first().is_none_or(|b| match b {
+                    0 => len == 9,
+                    b => b.is_ascii_alphabetic() || *b == b'_',
+                })
         }
         _ => false,
     };

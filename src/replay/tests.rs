@@ -1,0 +1,1 @@
+//! Capture time, and what hostile files do with it.
