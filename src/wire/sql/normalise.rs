@@ -424,6 +424,14 @@ impl Writer {
         for b in text.iter_mut().filter(|b| b.is_ascii_control()) {
             *b = b' ';
         }
+        // Nor the control characters U+0080 to U+009F, which some terminals obey.
+        let mut second = 1;
+        while let Some([first, last]) = text.get_mut(second - 1..=second) {
+            if *first == 0xc2 && matches!(*last, 0x80..=0x9f) {
+                (*first, *last) = (b' ', b' ');
+            }
+            second += 1;
+        }
         let mut text: &[u8] = text;
         if self.full {
             // Not half a character.
