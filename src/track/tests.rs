@@ -200,7 +200,8 @@ fn what_a_complete_walk_does_not_meet_is_gone() {
 fn ends_with_the_same_numbers_do_not_push_each_other_out() {
     for numbers_come_late in [false, true] {
         let mut t = table();
-        for (cookie, role) in [(50, Role::Client), (51, Role::Server), (52, Role::Client), (53, Role::Server)] {
+        for (cookie, role) in [(50, Role::Client), (51, Role::Server), (52, Role::Client), (53, Role::Server)]
+        {
             let mut f = EndFact { id: id(cookie), ..fact(3, role, 20, Moment::Established) };
             let isns = f.isns.take_if(|_| numbers_come_late);
             t.apply(Fact::End(f.clone()));
