@@ -447,7 +447,16 @@ impl Writer {
         }
         let shown = match std::str::from_utf8(text) {
             Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(text),
+            Err(_) => {
+                // What stands for a byte that is no text is longer than the byte.
+                let mut shown = String::from_utf8_lossy(text).into_owned();
+                if shown.len() > LIMIT {
+                    let end = (0..=LIMIT).rev().find(|i| shown.is_char_boundary(*i)).unwrap_or(0);
+                    shown.truncate(end);
+                    self.cut = true;
+                }
+                Cow::Owned(shown)
+            }
         };
         let text = match (self.cut, self.secret) {
             (false, _) => shown.into(),

@@ -40,6 +40,12 @@ fn control_characters_are_not_shown() {
 }
 
 #[test]
+fn what_is_no_text_is_no_longer_than_text() {
+    let s = normalise(&[&b"SELECT "[..], &[0xff; 100]].concat(), MYSQL, false);
+    assert_eq!(s.text.strip_prefix("SELECT ").unwrap(), "\u{fffd}".repeat((LIMIT - 7) / 3) + "…");
+}
+
+#[test]
 fn dialects_differ_in_quotes() {
     assert_eq!(pg(r#"SELECT "Col", $1, $2 FROM "T""#).1, r#"SELECT "Col", ?, ? FROM "T""#);
     assert_eq!(my(r#"SELECT "secret", ?, `c` FROM t"#).1, "SELECT ?, ?, `c` FROM t");
