@@ -74,6 +74,10 @@ impl Stream {
             }
             return;
         }
+        // What is held back before this piece is not lost with what is missing there.
+        while self.held.first_key_value().is_some_and(|(&held, _)| held < start) {
+            self.release_first(sink);
+        }
         self.deliver(start, Some(p.turned.is_some()), p.at, end, data, sink);
         self.release_ready(sink);
     }

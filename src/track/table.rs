@@ -212,6 +212,9 @@ impl Track {
     pub(super) fn join(&mut self, end: &End, other: EndId, role: Role) -> Option<(u64, View)> {
         let &(key, other_view) = self.ends.get(&other)?;
         let view = Option::<View>::from(role)?;
+        if self.is_taken(key, other_view) {
+            return None;
+        }
         if view == other_view {
             // The other end stood on the wrong side for want of a role.
             self.flip(key);
@@ -221,6 +224,16 @@ impl Track {
         let row = self.rows.get_mut(&key)?;
         row.put(view, end);
         Some((key, view))
+    }
+
+    /// Whether the end on this side of a row has its other end already: one whose numbers are the
+    /// same by chance is of another connection.
+    fn is_taken(&self, key: u64, view: View) -> bool {
+        let other = match view {
+            View::Client => View::Server,
+            View::Server => View::Client,
+        };
+        self.rows.get(&key).is_some_and(|row| row.side(other).end.is_some())
     }
 
     /// Exchanges the sides of a row and of its ends' places.
@@ -371,6 +384,8 @@ impl Track {
             && let Some(&(other_key, other_view)) = self.ends.get(&other)
             && other_key != key
             && other_view != view
+            && !self.is_taken(key, view)
+            && !self.is_taken(other_key, other_view)
         {
             self.absorb(key, other_key, other_view);
         }

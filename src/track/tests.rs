@@ -197,6 +197,29 @@ fn what_a_complete_walk_does_not_meet_is_gone() {
 }
 
 #[test]
+fn ends_with_the_same_numbers_do_not_push_each_other_out() {
+    for numbers_come_late in [false, true] {
+        let mut t = table();
+        for (cookie, role) in [(50, Role::Client), (51, Role::Server), (52, Role::Client), (53, Role::Server)]
+        {
+            let mut f = EndFact { id: id(cookie), ..fact(3, role, 20, Moment::Established) };
+            let isns = f.isns.take_if(|_| numbers_come_late);
+            t.apply(Fact::End(f.clone()));
+            t.apply(Fact::End(EndFact { isns: isns.or(f.isns), ..f }));
+        }
+        assert_eq!(t.live_ends(), 4);
+        for cookie in 50..54 {
+            let role = if cookie % 2 == 0 { Role::Client } else { Role::Server };
+            let f = fact(3, role, 30, Moment::Closed(Ending::Clean));
+            t.apply(Fact::End(EndFact { id: id(cookie), ..f }));
+        }
+        t.flush(BootNs(0));
+        sealed(&mut t, 40);
+        assert_eq!((t.live_ends(), t.counts().live), (0, 0));
+    }
+}
+
+#[test]
 fn an_old_meeting_does_not_bring_back_what_closed() {
     let mut t = table();
     t.apply(Fact::End(fact(1, Role::Client, 20, Moment::Established)));

@@ -347,15 +347,14 @@ fn http_status(code: u16) -> Cow<'static, str> {
     })
 }
 
-/// What a request is about: a gRPC method as it is, a path as its template.
+/// What a request is about: a gRPC method as it is, where it has the form of one; a path as its
+/// template.
 fn target(path: Box<[u8]>, grpc: bool) -> Box<str> {
     let cut = path.len() >= MAX_VALUE;
-    let text: Box<str> = if grpc {
-        String::from_utf8(path.into_vec())
-            .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
-            .into()
-    } else {
-        crate::wire::template::path(&path)
+    let is_name = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'.' | b'_' | b'-');
+    let text: Box<str> = match std::str::from_utf8(&path) {
+        Ok(name) if grpc && path.iter().all(is_name) => name.into(),
+        _ => crate::wire::template::path(&path),
     };
     if cut { format!("{text}…").into() } else { text }
 }

@@ -186,7 +186,7 @@ impl Nats {
             Some(Operation::Greeting | Operation::Control) => side.span.bytes = 0,
             None => {
                 side.lost = true;
-                let taken = side.span.bytes;
+                let taken = std::mem::take(&mut side.span.bytes);
                 self.strikes = self.strikes.saturating_add(1);
                 self.miss(taken);
             }

@@ -135,6 +135,14 @@ fn gaps_in_payloads_are_harmless_and_others_lose_until_a_turn() {
 }
 
 #[test]
+fn bytes_are_missed_once() {
+    let mut d = Nats::new();
+    d.bytes(S, BootNs(0), 0, b"RMSG A x\nlost", &mut Vec::new());
+    d.gap(S, BootNs(1), 13, 100, &mut Vec::new());
+    assert_eq!(d.take_undecoded(), 13 + 100);
+}
+
+#[test]
 fn requests_without_an_answer_are_bounded_in_number_and_time() {
     let (mut d, mut out) = (Nats::new(), Vec::new());
     for i in 0..PENDING + 10 {

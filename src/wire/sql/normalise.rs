@@ -424,6 +424,14 @@ impl Writer {
         for b in text.iter_mut().filter(|b| b.is_ascii_control()) {
             *b = b' ';
         }
+        // Nor the control characters U+0080 to U+009F, which some terminals obey.
+        let mut second = 1;
+        while let Some([first, last]) = text.get_mut(second - 1..=second) {
+            if *first == 0xc2 && matches!(*last, 0x80..=0x9f) {
+                (*first, *last) = (b' ', b' ');
+            }
+            second += 1;
+        }
         let mut text: &[u8] = text;
         if self.full {
             // Not half a character.
@@ -439,7 +447,16 @@ impl Writer {
         }
         let shown = match std::str::from_utf8(text) {
             Ok(text) => Cow::Borrowed(text),
-            Err(_) => String::from_utf8_lossy(text),
+            Err(_) => {
+                // What stands for a byte that is no text is longer than the byte.
+                let mut shown = String::from_utf8_lossy(text).into_owned();
+                if shown.len() > LIMIT {
+                    let end = (0..=LIMIT).rev().find(|i| shown.is_char_boundary(*i)).unwrap_or(0);
+                    shown.truncate(end);
+                    self.cut = true;
+                }
+                Cow::Owned(shown)
+            }
         };
         let text = match (self.cut, self.secret) {
             (false, _) => shown.into(),

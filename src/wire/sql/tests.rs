@@ -35,6 +35,17 @@ fn literals_become_question_marks() {
 }
 
 #[test]
+fn control_characters_are_not_shown() {
+    both("SELECT a\u{9b}31m, \u{1b}[2J\u{7f}é\u{a0}b", "SELECT", "SELECT a  31m, [? é\u{a0}b");
+}
+
+#[test]
+fn what_is_no_text_is_no_longer_than_text() {
+    let s = normalise(&[&b"SELECT "[..], &[0xff; 100]].concat(), MYSQL, false);
+    assert_eq!(s.text.strip_prefix("SELECT ").unwrap(), "\u{fffd}".repeat((LIMIT - 7) / 3) + "…");
+}
+
+#[test]
 fn dialects_differ_in_quotes() {
     assert_eq!(pg(r#"SELECT "Col", $1, $2 FROM "T""#).1, r#"SELECT "Col", ?, ? FROM "T""#);
     assert_eq!(my(r#"SELECT "secret", ?, `c` FROM t"#).1, "SELECT ?, ?, `c` FROM t");

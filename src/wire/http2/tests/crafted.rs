@@ -137,6 +137,17 @@ fn queries_are_not_told_and_long_paths_are_cut() {
 }
 
 #[test]
+fn grpc_paths_that_name_no_method_are_templates() {
+    let path = |path: &str| {
+        let block = [&[0x83][..], &literal(":path", path), &literal("content-type", "application/grpc")];
+        target(&told(&[said(Client, 2, frame(frame::HEADERS, 5, 1, &block.concat()))])[0]).to_owned()
+    };
+    assert_eq!(path("/shop.v1.Orders/Get_2"), "/shop.v1.Orders/Get_2");
+    assert_eq!(path("/shop.Orders/Get?token=secret"), "/shop.Orders/Get");
+    assert_eq!(path("/shop.Orders/\u{1b}[2J"), "/shop.Orders/{id}");
+}
+
+#[test]
 fn streams_are_bounded_and_what_does_not_fit_is_counted() {
     let mut http2 = Http2::new(false);
     let mut out = Vec::new();

@@ -1,0 +1,8 @@
+//! MySQL and MariaDB.
+#![no_main]
+
+use webb_fuzz::{play, wire};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| play::decoder(data, Some(wire::mysql::sniff), |_| Box::new(
+    wire::mysql::Mysql::new()
+)));

@@ -1,0 +1,8 @@
+//! Redis.
+#![no_main]
+
+use webb_fuzz::{play, wire};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| play::decoder(data, Some(wire::redis::sniff), |_| Box::new(
+    wire::redis::Redis::new()
+)));
