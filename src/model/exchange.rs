@@ -77,6 +77,27 @@ impl Protocol {
         }
     }
 
+    /// What of the bytes it is known by: no protocol is concluded from a port alone.
+    pub fn evidence(self) -> &'static str {
+        match self {
+            Protocol::Http1 => "request and status lines",
+            Protocol::Http2 => "HTTP/2 preface or frames",
+            Protocol::Grpc => "content-type application/grpc, or gRPC messages and trailers",
+            Protocol::WebSocket => "101 answer to an upgrade",
+            Protocol::Dns => "DNS messages on a DNS port, or framed over TCP",
+            Protocol::Redis => "RESP commands and replies",
+            Protocol::Postgres => "start-up or typed messages of protocol 3",
+            Protocol::Mysql => "greeting, or numbered packets with commands",
+            Protocol::Kafka => "request heads of known APIs",
+            Protocol::Nats => "INFO, CONNECT and operations",
+            Protocol::Mongodb => "message heads with known operations",
+            Protocol::Amqp => "protocol header or frames with their end octet",
+            Protocol::Memcached => "commands and replies",
+            Protocol::Tls => "handshake record",
+            Protocol::Quic => "long header, and an Initial that its keys open",
+        }
+    }
+
     /// The protocol of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
         PROTOCOLS.into_iter().find(|p| *p as u8 == n)

@@ -287,7 +287,7 @@ fn request(told: Told, target: Option<Arc<str>>, view: View, timing: Timing) -> 
         request_bytes: told.request.bytes,
         response_bytes: told.response.map_or(0, |r| r.bytes),
         note,
-        evidence: "its bytes".into(),
+        evidence: told.protocol.evidence().into(),
     }
 }
 
