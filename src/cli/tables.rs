@@ -8,7 +8,7 @@ use super::args::{Format, Global, ListArgs, Listed, MapArgs, MapFormat, TableFor
 use super::error::{CliError, done_or};
 use super::node::Node;
 use crate::client::Client;
-use crate::export::{LEGEND, Window, dot, json, mermaid, table};
+use crate::export::{LEGEND, Window, dot, fill_targets, json, mermaid, table};
 use crate::model::{Connection, Filter, SliceMessage, UtcOffset};
 use crate::world::{EdgeRow, NameTable, World};
 
@@ -123,7 +123,9 @@ async fn edges(client: &mut Client, all: bool) -> Result<Seen, CliError> {
     let (rows, window) = if all {
         (world.total_edges(), Window::total(&world))
     } else {
-        (world.edges(WINDOW), Window::last(&world, WINDOW))
+        let mut rows = world.edges(WINDOW);
+        fill_targets(&mut rows, &world, WINDOW);
+        (rows, Window::last(&world, WINDOW))
     };
     Ok((world, rows, window))
 }

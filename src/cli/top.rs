@@ -16,9 +16,9 @@ use super::node::Node;
 use super::tables::{lines, world};
 use crate::client::{Backoff, Follow, Update};
 use crate::export::top::{By, Order, rows, sum};
-use crate::export::{Window, json, table};
+use crate::export::{Window, fill_targets, json, table};
 use crate::model::escape;
-use crate::world::World;
+use crate::world::{EdgeRow, World};
 
 pub(super) fn run(global: &Global, args: TopArgs) -> Result<(), CliError> {
     let node = Node::find(global)?;
@@ -36,7 +36,7 @@ async fn once(node: &Node, args: TopArgs) -> Result<(), CliError> {
         TableFormat::Table => text(&world, args),
         TableFormat::Json => {
             let window = Window::last(&world, args.window);
-            let rows = rows(&world.edges(args.window), by(args), order(args));
+            let rows = rows(&edges(&world, args), by(args), order(args));
             let utc = world.utc();
             lines(rows.iter().zip(1..).map(|(row, rank)| json::top(rank, row, window, utc)))?
         }
@@ -46,13 +46,21 @@ async fn once(node: &Node, args: TopArgs) -> Result<(), CliError> {
 
 /// The line above, and the table.
 fn text(world: &World, args: TopArgs) -> String {
-    let (edges, window) = (world.edges(args.window), Window::last(world, args.window));
+    let (edges, window) = (edges(world, args), Window::last(world, args.window));
     let rows = rows(&edges, by(args), order(args));
     format!(
         "{}\n{}",
         table::top_header(window, &sum(&edges), world.utc()),
         table::top(&rows, by(args), window)
     )
+}
+
+fn edges(world: &World, args: TopArgs) -> Vec<EdgeRow> {
+    let mut edges = world.edges(args.window);
+    if args.by == TopBy::Paths {
+        fill_targets(&mut edges, world, args.window);
+    }
+    edges
 }
 
 fn by(args: TopArgs) -> By {

@@ -10,11 +10,13 @@ mod graph;
 pub mod json;
 pub mod mermaid;
 pub mod table;
+mod targets;
 pub mod time;
 pub mod top;
 mod window;
 
 pub use asked::LEGEND;
+pub use targets::fill_targets;
 pub use window::Window;
 
 // `tests/json_schema.rs` takes in the samples too: they name these rooms through their parent.
