@@ -140,13 +140,11 @@ pub(super) fn request_to_pb(r: &Request) -> pb::Request {
 }
 
 pub(super) fn request_from_pb(r: pb::Request) -> Result<Request, InvalidMessage> {
-    let words = |s: Option<String>, name: &str| {
-        s.map(|s| text(s, name).map(|s| Cow::Owned(String::from(s)))).transpose()
-    };
+    let words = |s: Option<String>, name: &str| s.map(|s| text(s, name).map(Cow::Owned)).transpose();
     Ok(Request {
         protocol: protocol(r.protocol, "Request.protocol")?,
         shape: number(r.shape, "Request.shape", crate::model::Shape::from_number)?,
-        method: Cow::Owned(String::from(text(r.method, "Request.method")?)),
+        method: Cow::Owned(text(r.method, "Request.method")?),
         target: r.target.map(|t| shared_text(t, "Request.target")).transpose()?,
         target_unknown: words(r.target_unknown, "Request.target_unknown")?,
         status: words(r.status, "Request.status")?,
@@ -156,8 +154,8 @@ pub(super) fn request_from_pb(r: pb::Request) -> Result<Request, InvalidMessage>
         by_server: r.by_server.as_deref().map(timing_from_pb),
         request_bytes: count(r.request_bytes, "Request.request_bytes")?,
         response_bytes: count(r.response_bytes, "Request.response_bytes")?,
-        note: Cow::Owned(String::from(text(r.note, "Request.note")?)),
-        evidence: Cow::Owned(String::from(text(r.evidence, "Request.evidence")?)),
+        note: Cow::Owned(text(r.note, "Request.note")?),
+        evidence: Cow::Owned(text(r.evidence, "Request.evidence")?),
     })
 }
 

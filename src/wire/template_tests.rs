@@ -1,3 +1,5 @@
+//! What stays of a path, and what must never.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! WebSockets by hand, from a capture, and cut in any place.
+
 use proptest::prelude::*;
 
 use super::*;

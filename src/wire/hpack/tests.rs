@@ -1,3 +1,5 @@
+//! RFC 7541, appendix C, and tables that are not known from their beginning.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! HTTP/1 by hand, from captures, cut in any place, and with gaps.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Captures of real clients and servers, against what they were asked to do.
+
 use super::*;
 use crate::wire::testing::{decode, said};
 

@@ -1,3 +1,5 @@
+//! Frames made by hand: what no server at hand sends.
+
 use super::*;
 use crate::wire::decoder::Speaker::{Client, Server};
 use crate::wire::testing::{decode, said};

@@ -1,3 +1,5 @@
+//! Missing bytes: nothing that is told becomes wrong.
+
 use std::ops::Range;
 
 use proptest::prelude::*;
