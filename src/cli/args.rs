@@ -94,6 +94,10 @@ pub struct Global {
     /// Decode nothing: connections and the latency of answers only.
     #[arg(long, global = true, help_heading = "Requests")]
     pub no_requests: bool,
+    /// How much is told of what requests are about: path templates, statements without literals and
+    /// names, or nothing.
+    #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t = RedactArg::Default, help_heading = "Requests")]
+    pub redact: RedactArg,
     /// Percent of one core that the agent may use before it sheds requests (0 = no limit).
     #[arg(long, global = true, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=10_000), help_heading = "Requests")]
     pub cpu_budget: u32,
@@ -107,6 +111,16 @@ pub struct Global {
     /// Leave the mouse to the terminal.
     #[arg(long, global = true, help_heading = "Display")]
     pub no_mouse: bool,
+}
+
+/// How much is told of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum RedactArg {
+    /// Templates, statements without literals, names; never keys, values, query strings, credentials.
+    #[default]
+    Default,
+    /// Only the kind of request and how it went.
+    Strict,
 }
 
 /// Colour themes.

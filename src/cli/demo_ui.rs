@@ -21,6 +21,7 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
             requests: global.requests,
             no_requests: global.no_requests,
             cpu_budget: global.cpu_budget,
+            redact: global.redact,
             ..Global::default()
         },
         true,

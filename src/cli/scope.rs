@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::args::Global;
+use super::args::{Global, RedactArg};
 use super::error::CliError;
 use crate::agent::{Agent, AgentOptions, Become, Readiness, SourceOptions, drop_privileges, keep_none};
 use crate::identity::{RuntimeRoots, ScopeRoot, ScopeSpec, cgroup2_mount, resolve_scope};
@@ -24,6 +24,7 @@ pub(super) fn agent_options(global: &Global, decode_host: bool) -> Result<AgentO
             state_ring_bytes: global.ring,
             requests: global.requests || !global.no_requests && (decode_host || !specs.is_empty()),
             payload_ring_bytes: None,
+            strict: global.redact == RedactArg::Strict,
             pids: Vec::new(),
         },
         history: global.history as usize,

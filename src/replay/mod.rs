@@ -110,7 +110,7 @@ impl Replay {
         config.closed_history = closed;
         config.live_limit = ROWS;
         Replay {
-            track: Track::new(TrackConfig { node: instance.0, connections: ROWS }),
+            track: Track::new(TrackConfig { node: instance.0, connections: ROWS, strict: false }),
             builder: SliceBuilder::default(),
             store: Store::new(config),
             node,

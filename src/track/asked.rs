@@ -41,6 +41,8 @@ pub(super) struct Heard {
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     labels: HashMap<Box<str>, Arc<str>>,
+    /// What requests are about is not told.
+    strict: bool,
     /// End of the slice that is being counted.
     pub(super) slice_end: BootNs,
     events: Vec<Happened>,
@@ -55,6 +57,10 @@ pub(super) struct Counting {
 type Rows = HashMap<u64, Tracked>;
 
 impl Counting {
+    pub(super) fn new(strict: bool) -> Self {
+        Counting { strict, ..Counting::default() }
+    }
+
     /// The shared form of a text.
     fn label(&mut self, text: &str) -> Arc<str> {
         if let Some(label) = self.labels.get(text) {
@@ -88,7 +94,13 @@ impl Counting {
     }
 
     /// An exchange at one end.
-    pub(super) fn told(&mut self, rows: &mut Rows, key: u64, view: View, told: Told) {
+    pub(super) fn told(&mut self, rows: &mut Rows, key: u64, view: View, mut told: Told) {
+        if self.strict {
+            told.dns = None;
+            if told.target != Known::Absent {
+                told.target = Known::Unknown("redacted (--redact strict)");
+            }
+        }
         let Some(row) = rows.get_mut(&key) else { return };
         let timing = timing(&told);
         let at = [timing.answered_all, timing.answered, timing.asked_all, timing.asked]

@@ -28,6 +28,8 @@ pub struct TrackConfig {
     pub node: u64,
     /// Live connections at most; beyond it new ones are counted as lost.
     pub connections: usize,
+    /// Tell of requests only their kind and how they went, not what they are about.
+    pub strict: bool,
 }
 
 /// What a flush gives.
@@ -85,6 +87,7 @@ pub struct Track {
 impl Track {
     /// An empty table.
     pub fn new(config: TrackConfig) -> Self {
+        let asked = Counting::new(config.strict);
         Track {
             entities: Entities::new(config.node),
             config,
@@ -100,7 +103,7 @@ impl Track {
             owners: Owners::default(),
             removed: Vec::new(),
             flows: Flows::default(),
-            asked: Counting::default(),
+            asked,
             datagrams: Datagrams::default(),
             far: FarAddresses::default(),
             counts: ConnectionCounts::default(),

@@ -28,6 +28,8 @@ pub struct SourceOptions {
     pub payload_ring_bytes: Option<u32>,
     /// Capture what is said, for decoding.
     pub requests: bool,
+    /// Tell of requests only their kind and how they went, not what they are about.
+    pub strict: bool,
     /// Watch only these processes; for the view without eBPF, where no cgroups could be made.
     pub pids: Vec<u32>,
 }
