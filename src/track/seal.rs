@@ -94,7 +94,10 @@ impl Track {
             });
         }
         self.steps = keep;
-        let heard: Vec<u64> = self.rows.iter().filter(|(_, r)| r.heard.is_some()).map(|(k, _)| *k).collect();
+        let mut heard: Vec<u64> =
+            self.rows.iter().filter(|(_, r)| r.heard.is_some()).map(|(k, _)| *k).collect();
+        // In their order, so that the same capture always reads the same.
+        heard.sort_unstable();
         for key in heard {
             for view in [View::Client, View::Server] {
                 let heard = self.rows.get_mut(&key).and_then(|r| r.heard.as_mut());
