@@ -74,6 +74,10 @@ impl Stream {
             }
             return;
         }
+        // Everything before it has passed: what was held back of that comes first.
+        while self.held.first_key_value().is_some_and(|(&held, _)| held < start) {
+            self.release_first(sink);
+        }
         self.deliver(start, Some(p.turned.is_some()), p.at, end, data, sink);
         self.release_ready(sink);
     }
