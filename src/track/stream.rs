@@ -74,7 +74,7 @@ impl Stream {
             }
             return;
         }
-        // Everything before it has passed: what was held back of that comes first.
+        // What is held back before this piece is not lost with what is missing there.
         while self.held.first_key_value().is_some_and(|(&held, _)| held < start) {
             self.release_first(sink);
         }

@@ -37,6 +37,8 @@ use std::path::Path;
 pub use counts::{CaptureError, Counts, Skipped};
 
 use crate::model::{BootNs, Endpoint};
+#[cfg(test)]
+use crate::track::Fact;
 use crate::track::Observation;
 use conn::Out;
 use counts::Skip;

@@ -9,7 +9,7 @@ use std::io::Cursor;
 
 use super::*;
 use crate::model::{EndId, Outcome};
-use crate::track::{EndFact, Fact, Moment, SampleFact};
+use crate::track::{EndFact, Moment, SampleFact};
 
 /// What was found, owned.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ fn own(found: Observation<'_>) -> Told {
             assert!(d.data.len() <= d.len as usize);
             Told::Datagram(d.id.cookie, d.sent, d.len, d.data.to_vec())
         }
-        Observation::Early(_) => panic!("no capture tells of a listener"),
+        Observation::Early(_) => panic!("a capture knows connections from their first packet"),
     }
 }
 

@@ -85,7 +85,7 @@ fn the_table_counts_a_capture_as_it_counts_the_kernel() {
     let c = track.counts();
     assert_eq!((c.opened, c.established, c.failed, c.closed), (3, 2, 1, 2));
     assert_eq!((c.adopted, c.live), (0, 0));
-    let events = track.flush(BootNs(0)).events;
+    let events = track.flush(capture.last_time()).events;
     let mut bytes = (0, 0);
     let last = capture.last_time();
     track.seal(
