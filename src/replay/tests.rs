@@ -114,3 +114,13 @@ fn progress_is_told_and_nothing_is_a_capture_too() {
     assert_eq!((empty.counts.packets, empty.store.progress().borrow().slice), (0, 0));
     assert_eq!(empty.store.status().source, "pcap");
 }
+
+#[test]
+fn many_clients_are_folded_and_their_server_keeps_its_name() {
+    let times: Vec<(u32, u32)> = (0..6000).map(|n| (n / 100, n % 100)).collect();
+    let world = world(&replayed(&syns(&times)));
+    let rows = world.total_edges();
+    assert!(rows.iter().all(|row| &*row.server.id.name == "192.168.0.1"));
+    assert!(rows.len() <= 257, "{}", rows.len());
+    assert_eq!(opened(&world), 6000);
+}
