@@ -347,3 +347,50 @@ fn output_that_cannot_be_written() {
         );
     }
 }
+
+#[test]
+fn a_file_that_is_no_capture() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let missing = dir.path().join("missing.pcap").display().to_string();
+    for (path, says) in [
+        (missing.as_str(), ["cannot open", "missing.pcap", "No such file"]),
+        (&file("empty.pcap", b""), ["empty.pcap", "empty", ""]),
+        (
+            &file("text.pcap", b"GET / HTTP/1.1\r\n\r\n and more of it"),
+            ["text.pcap", "not a capture", "pcapng"],
+        ),
+        (&file("packed.pcap.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\x03abcdef"), ["packed", "gzip", "unpack"]),
+        (&dir.path().display().to_string(), ["cannot read the capture", "directory", ""]),
+    ] {
+        for command in [&["list", "connections"][..], &["list", "edges"], &["map"], &["observe"], &["status"]]
+        {
+            refused(webb(command).args(["--file", path]), &says);
+        }
+    }
+    // A command that watches has nothing to do with a file.
+    refused(&mut webb(&["doctor", "--file", &missing]), &["leave out --file"]);
+    refused(&mut webb(&["agent", "--file", &missing]), &["leave out --file"]);
+    // The UI needs its keys, and a terminal.
+    refused(&mut webb(&["--file", "-"]), &["keys"]);
+    for flag in ["--server", "--cgroup", "--unit", "--container", "--pid"] {
+        let output = run(&mut webb(&["list", "edges", "--file", &missing, flag, "1"]));
+        assert_eq!(output.status.code(), Some(2), "{flag}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("--file"), "{flag}");
+    }
+    // Nothing in it is no error.
+    let mut header = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
+    let nothing = file("nothing.pcap", &header);
+    let output = run(&mut webb(&["list", "edges", "-o", "json", "--file", &nothing]));
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0));
+    // Damage is told, not an error.
+    header.extend([1, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff, 0x7f, 1, 2, 3]);
+    let damaged = file("damaged.pcap", &header);
+    let output = run(&mut webb(&["status", "--file", &damaged]));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("cannot be right"), "{text}");
+}

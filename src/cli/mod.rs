@@ -47,6 +47,11 @@ pub fn main() -> ExitCode {
 fn run(mut cli: Cli) -> Result<ExitCode, CliError> {
     let global = &cli.global;
     if global.file.is_some() {
+        // One of the environment is what is looked at otherwise.
+        if global.server.is_some() && global.server != std::env::var("WEBB_SERVER").ok() {
+            let why = "the argument '--file <PATH>' cannot be used with '--server <ADDRESS>'";
+            Cli::command().error(clap::error::ErrorKind::ArgumentConflict, why).exit();
+        }
         capture::adapt(&mut cli.command)?;
     }
     match cli.command {

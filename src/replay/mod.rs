@@ -225,8 +225,12 @@ impl Replay {
             self.flush(BootNs(self.now.0 + GRACE_NS));
             self.track.finish(self.now);
             self.flush(BootNs(self.now.0 + GRACE_NS));
-            while self.start <= self.now {
+            // Also where the last one was cut: what came behind the cut is in none yet.
+            loop {
                 self.seal(self.end());
+                if self.start > self.now {
+                    break;
+                }
             }
         }
         self.store.set_status(self.status(counts));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::merge::merge_adjacent;
-use crate::model::{EdgeSlice, Entity, Name, Slice};
+use crate::model::{Asked, EdgeSlice, Entity, Name, ProtocolCounts, Slice, TargetCounts};
 
 /// Slices in one coarse slice.
 const ROLL: usize = 10;
@@ -98,18 +98,27 @@ impl History {
 
 /// Estimated memory of a slice, bytes.
 fn size(s: &Slice) -> usize {
-    let buckets: usize = s
-        .edges
-        .iter()
-        .flat_map(|e| [&e.by_client, &e.by_server])
-        .flatten()
-        .map(|c| c.connect_us.buckets().len() + c.srtt_us.buckets().len())
-        .sum();
+    let views = || s.edges.iter().flat_map(|e| [&e.by_client, &e.by_server]).flatten();
+    let buckets: usize = views().map(|c| c.connect_us.buckets().len() + c.srtt_us.buckets().len()).sum();
+    let asked: usize = views().filter_map(|c| c.asked.as_deref()).map(asked).sum();
     size_of::<Slice>()
         + s.edges.len() * size_of::<EdgeSlice>()
         + buckets * size_of::<(u16, u32)>()
+        + asked
         + s.entities.len() * size_of::<Entity>()
         + s.names.len() * size_of::<Name>()
+}
+
+/// Estimated memory of what was asked about on one edge. Labels are shared.
+fn asked(a: &Asked) -> usize {
+    let turns = [&a.turns.first_us, &a.turns.full_us];
+    let protocols = a.protocols.iter().flat_map(|p| [&p.tally.latency_us, &p.full_us]);
+    let targets = a.targets.iter().map(|t| &t.tally.latency_us);
+    let buckets: usize = turns.into_iter().chain(protocols).chain(targets).map(|h| h.buckets().len()).sum();
+    size_of::<Asked>()
+        + a.protocols.len() * size_of::<ProtocolCounts>()
+        + a.targets.len() * size_of::<TargetCounts>()
+        + buckets * size_of::<(u16, u32)>()
 }
 
 #[cfg(test)]

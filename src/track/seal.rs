@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::delta::{Counted, Step};
 use super::table::{Flushed, Track};
 use super::tracked::Tracked;
-use crate::model::{Asked, BootNs, EdgeKey, EndState, Endpoint, EntityId, View};
+use crate::model::{Asked, BootNs, EdgeKey, EndState, Endpoint, EntityId, EntityKind, View};
 use crate::world::Far;
 
 impl Track {
@@ -94,7 +94,10 @@ impl Track {
             });
         }
         self.steps = keep;
-        let heard: Vec<u64> = self.rows.iter().filter(|(_, r)| r.heard.is_some()).map(|(k, _)| *k).collect();
+        let mut heard: Vec<u64> =
+            self.rows.iter().filter(|(_, r)| r.heard.is_some()).map(|(k, _)| *k).collect();
+        // In their order, so that the same capture always reads the same.
+        heard.sort_unstable();
         for key in heard {
             for view in [View::Client, View::Server] {
                 let heard = self.rows.get_mut(&key).and_then(|r| r.heard.as_mut());
@@ -147,10 +150,10 @@ impl Track {
     fn far(&self, row: &Tracked) -> Far {
         let c = &row.connection;
         let server_known = c.server.end.is_some() || self.server_entity(row) != c.server.entity;
-        Far {
-            client: c.client.end.is_none().then_some(c.client.address.addr),
-            server: (!server_known).then_some(c.server.address.addr),
-        }
+        // A capture has the client's end, but knows no more of it than its address.
+        let addr = c.client.address.addr;
+        let client_far = c.client.end.is_none() || c.client.entity == EntityKind::Far { addr }.id();
+        Far { client: client_far.then_some(addr), server: (!server_known).then_some(c.server.address.addr) }
     }
 
     /// The server's entity: its end's, else that of whoever listens, or lately listened, there.

@@ -88,8 +88,10 @@ impl SliceBuilder {
                 });
             }
         }
+        let mut edges: Vec<EdgeSlice> = std::mem::take(&mut self.edges).into_values().collect();
+        edges.sort_unstable_by_key(|e| e.key);
         Slice {
-            edges: std::mem::take(&mut self.edges).into_values().collect(),
+            edges,
             entities: std::mem::take(&mut self.entities),
             names: std::mem::take(&mut self.names),
             ..Slice::default()

@@ -36,13 +36,15 @@ impl Fold {
     pub(super) fn fold(&mut self, mut edge: EdgeKey, far: Far) -> (EdgeKey, [Option<Entity>; 2]) {
         let mut entities = [None, None];
         if let Some(addr) = far.client {
-            let entity = self.far(edge.server, edge.port, addr);
+            // Of a capture both sides are far: one server that many ask is folded, many servers are not.
+            let entity = self.far(edge.server, edge.port, addr, far.server.is_some());
             edge.client = entity.id;
             entities[0] = Some(entity);
         }
         if let Some(addr) = far.server {
             // Where both sides are far there is no anchor but the far one: then it is kept.
-            let entity = if far.client.is_none() { self.far(edge.client, 0, addr) } else { far_entity(addr) };
+            let entity =
+                if far.client.is_none() { self.far(edge.client, 0, addr, false) } else { far_entity(addr) };
             if !matches!(entity.kind, EntityKind::Far { .. }) {
                 edge.addr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
             }
@@ -52,12 +54,14 @@ impl Fold {
         (edge, entities)
     }
 
-    fn far(&mut self, anchor: EntityId, port: u16, addr: IpAddr) -> Entity {
+    /// `keep`: it is kept where there is no room for the set of its anchor, else folded.
+    fn far(&mut self, anchor: EntityId, port: u16, addr: IpAddr, keep: bool) -> Entity {
         let far = far_entity(addr);
         let room = self.sets.len() < ANCHORS;
         let set = match self.sets.get_mut(&(anchor, port)) {
             Some(set) => set,
             None if room => self.sets.entry((anchor, port)).or_default(),
+            None if keep => return far,
             None => return other(anchor, port),
         };
         if set.kept.contains(&far.id) {
