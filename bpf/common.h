@@ -94,6 +94,11 @@ struct {
 const volatile __u64 wake_at = 1 << 18;
 const volatile __u64 payload_wake_at = 1 << 18;
 
+static __always_inline __u64 payload_wakeup(void *ring)
+{
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= payload_wake_at ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline struct webb_config *get_config(void)
 {
 	__u32 zero = 0;

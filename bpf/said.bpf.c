@@ -77,11 +77,6 @@ static __always_inline void fill_piece(struct webb_piece *p, const struct segmen
 	p->pad = 0;
 }
 
-static __always_inline __u64 payload_wakeup(void *ring)
-{
-	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= payload_wake_at ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-}
-
 /* The batch leaves; its lock is held. */
 static __always_inline void tell_said(void *ring, struct webb_sock *s, struct webb_flow *f)
 {

@@ -18,7 +18,15 @@ enum answer {
 #define WAIT_NS 10000000000ull
 #define TURN_MAX_US ((1u << 29) - 1)
 
-static __always_inline void fill_turns(struct webb_turns *r, struct webb_sock *s, __u32 from, __u32 n)
+/* Of short connections there are few codes when they close. */
+#define FEW 2
+
+struct few_turns {
+	struct webb_turns_head head;
+	__u32 code[FEW];
+};
+
+static __always_inline void fill_turns(struct webb_turns_head *r, struct webb_sock *s, __u32 from, __u32 n)
 {
 	r->kind = WEBB_TURNS;
 	r->count = n;
@@ -30,8 +38,6 @@ static __always_inline void fill_turns(struct webb_turns *r, struct webb_sock *s
 	r->at = bpf_ktime_get_boot_ns();
 	r->from = from;
 	r->pad2 = 0;
-	for (int i = 0; i < WEBB_TURN_CODES; i++)
-		r->code[i] = s->turn[(from + i) & (WEBB_TURN_CODES - 1)];
 }
 
 /* Codes are numbered, so telling some twice, for want of a lock, does no harm. */
@@ -39,6 +45,7 @@ static __always_inline void tell_turns(void *ring, struct webb_sock *s)
 {
 	__u32 to = s->turns, from = s->turns_told, n = to - from;
 	struct webb_counts *counts;
+	struct few_turns *few;
 	struct webb_turns *r;
 
 	if (!n)
@@ -47,16 +54,29 @@ static __always_inline void tell_turns(void *ring, struct webb_sock *s)
 		n = WEBB_TURN_CODES;
 		from = to - n;
 	}
-	r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);
-	if (r) {
-		fill_turns(r, s, from, n);
-		bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
-	} else {
-		counts = get_counts();
-		if (counts)
-			counts->turns_lost += n;
-	}
 	s->turns_told = to;
+	if (n <= FEW) {
+		few = bpf_ringbuf_reserve(ring, sizeof(*few), 0);
+		if (few) {
+			fill_turns(&few->head, s, from, n);
+			for (int i = 0; i < FEW; i++)
+				few->code[i] = s->turn[(from + i) & (WEBB_TURN_CODES - 1)];
+			bpf_ringbuf_submit(few, payload_wakeup(ring));
+			return;
+		}
+	} else {
+		r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);
+		if (r) {
+			fill_turns(&r->head, s, from, n);
+			for (int i = 0; i < WEBB_TURN_CODES; i++)
+				r->code[i] = s->turn[(from + i) & (WEBB_TURN_CODES - 1)];
+			bpf_ringbuf_submit(r, payload_wakeup(ring));
+			return;
+		}
+	}
+	counts = get_counts();
+	if (counts)
+		counts->turns_lost += n;
 }
 
 static __always_inline void put_turn(struct webb_sock *s, __u32 class, __u64 ns)

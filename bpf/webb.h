@@ -147,7 +147,7 @@ enum webb_turn {
 	WEBB_TURN_STREAM = 5,  /* the answer of the turn before went on after a pause of 1 s */
 };
 
-struct webb_turns {
+struct webb_turns_head {
 	__u8 kind;
 	__u8 count;
 	__u8 pad[2];
@@ -157,6 +157,11 @@ struct webb_turns {
 	__u64 at;
 	__u32 from; /* number of the first code */
 	__u32 pad2;
+};
+
+/* `count` codes; what follows them means nothing. */
+struct webb_turns {
+	struct webb_turns_head head;
 	__u32 code[WEBB_TURN_CODES];
 };
 

@@ -99,6 +99,7 @@ fn both_ends_with_owners_roles_and_a_baseline() {
                 bytes_to_server: bytes.0,
                 bytes_to_client: bytes.1,
                 srtt_us: n.srtt_us.clone(),
+                asked: n.asked.clone(),
                 ..Counters::default()
             };
             expected.outcomes[said.0.unwrap().index()] = 1;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::args::{Command, Global, Listed};
 use super::error::CliError;
+use crate::model::EVENT_KINDS;
 use crate::replay::{self, CaptureError, Counts};
 use crate::store::Store;
 
@@ -26,6 +27,10 @@ pub(super) fn adapt(command: &mut Option<Command>) -> Result<(), CliError> {
         Some(Command::Map(args)) => args.all = true,
         Some(Command::Observe(args)) => {
             args.last = args.last.or(Some(u64::MAX));
+            // All that happened: it does not go on.
+            if args.kind.is_empty() && args.protocol.is_empty() && !args.failed {
+                args.kind = EVENT_KINDS.to_vec();
+            }
             args.follow = false;
         }
         None | Some(Command::Status(_) | Command::Completions { .. } | Command::Man) => {}
