@@ -282,6 +282,10 @@ static __always_inline void describe(struct webb_record *r, struct webb_sock *s,
 	r->min_rtt_us = now.min_rtt_us;
 	r->backlog = sk->sk_ack_backlog;
 	r->max_backlog = sk->sk_max_ack_backlog;
+	r->turn_from = 0;
+	r->turns = 0;
+	r->turn[0] = 0;
+	r->turn[1] = 0;
 }
 
 /* A record for the state ring, or 0 when it is full: counted either way. */

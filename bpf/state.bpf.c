@@ -29,6 +29,8 @@ static __always_inline int emit(struct sock *sk, struct webb_sock *s, struct web
 		return 0;
 	describe(r, s, sk, tp, kind);
 	r->old_state = old;
+	if (kind == WEBB_ENDED)
+		end_turns(s, r);
 	/* A port of the application's own choice may be in use towards this peer: it has one then. */
 	if (kind == WEBB_ENDED && old == TCP_SYN_SENT && !tp->segs_out)
 		r->flags |= WEBB_F_NO_PORT;
@@ -123,7 +125,8 @@ static __always_inline void ended(struct sock *sk, struct webb_sock *s, struct w
 			own_by_current(s, WEBB_OWNER_CLOSED);
 		flush_said(&payload_ring, sk, s);
 		end_turn(s);
-		tell_turns(&payload_ring, s);
+		if (s->turns - s->turns_told > WEBB_FEW_TURNS)
+			tell_turns(&payload_ring, s);
 		if (is_late_data(sk, s, old))
 			s->flags |= WEBB_F_LATE_DATA;
 		if (s->flags & WEBB_F_ESTABLISHED)

@@ -18,14 +18,6 @@ enum answer {
 #define WAIT_NS 10000000000ull
 #define TURN_MAX_US ((1u << 29) - 1)
 
-/* Of short connections there are few codes when they close. */
-#define FEW 2
-
-struct few_turns {
-	struct webb_turns_head head;
-	__u32 code[FEW];
-};
-
 static __always_inline void fill_turns(struct webb_turns_head *r, struct webb_sock *s, __u32 from, __u32 n)
 {
 	r->kind = WEBB_TURNS;
@@ -45,7 +37,6 @@ static __always_inline void tell_turns(void *ring, struct webb_sock *s)
 {
 	__u32 to = s->turns, from = s->turns_told, n = to - from;
 	struct webb_counts *counts;
-	struct few_turns *few;
 	struct webb_turns *r;
 
 	if (!n)
@@ -55,28 +46,31 @@ static __always_inline void tell_turns(void *ring, struct webb_sock *s)
 		from = to - n;
 	}
 	s->turns_told = to;
-	if (n <= FEW) {
-		few = bpf_ringbuf_reserve(ring, sizeof(*few), 0);
-		if (few) {
-			fill_turns(&few->head, s, from, n);
-			for (int i = 0; i < FEW; i++)
-				few->code[i] = s->turn[(from + i) & (WEBB_TURN_CODES - 1)];
-			bpf_ringbuf_submit(few, payload_wakeup(ring));
-			return;
-		}
-	} else {
-		r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);
-		if (r) {
-			fill_turns(&r->head, s, from, n);
-			for (int i = 0; i < WEBB_TURN_CODES; i++)
-				r->code[i] = s->turn[(from + i) & (WEBB_TURN_CODES - 1)];
-			bpf_ringbuf_submit(r, payload_wakeup(ring));
-			return;
-		}
+	r = bpf_ringbuf_reserve(ring, sizeof(*r), 0);
+	if (r) {
+		fill_turns(&r->head, s, from, n);
+		for (int i = 0; i < WEBB_TURN_CODES; i++)
+			r->code[i] = s->turn[(from + i) & (WEBB_TURN_CODES - 1)];
+		bpf_ringbuf_submit(r, payload_wakeup(ring));
+		return;
 	}
 	counts = get_counts();
 	if (counts)
 		counts->turns_lost += n;
+}
+
+/* The record of a socket's end has room for a few: a short connection needs no other record. */
+static __always_inline void end_turns(struct webb_sock *s, struct webb_record *r)
+{
+	__u32 n = s->turns - s->turns_told;
+
+	if (n > WEBB_FEW_TURNS)
+		return;
+	r->turn_from = s->turns_told;
+	r->turns = n;
+	for (int i = 0; i < WEBB_FEW_TURNS; i++)
+		r->turn[i] = s->turn[(s->turns_told + i) & (WEBB_TURN_CODES - 1)];
+	s->turns_told = s->turns;
 }
 
 static __always_inline void put_turn(struct webb_sock *s, __u32 class, __u64 ns)

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 #define WEBB_SCOPES 32
+#define WEBB_FEW_TURNS 2
 
 /* Kinds of record; each ring holds records that begin with one. */
 enum webb_kind {
@@ -95,6 +96,10 @@ struct webb_record {
 	__u32 min_rtt_us; /* ~0 = none */
 	__u32 backlog;
 	__u32 max_backlog;
+	/* Of WEBB_ENDED: the last turns, where there are few; see struct webb_turns. */
+	__u32 turn_from;
+	__u32 turns;
+	__u32 turn[WEBB_FEW_TURNS];
 };
 
 struct webb_sample {

@@ -50,6 +50,8 @@ pub(super) struct Counting {
     skipped: u64,
     /// Rows whose exchanges wait for the other end.
     unpaired: Vec<u64>,
+    /// Turns whose predecessors did not come yet, and how often they were looked at.
+    ahead: Vec<(TurnsFact, u8)>,
     /// Codes of turns that never came.
     pub(super) turns_lost: u64,
 }
@@ -196,8 +198,34 @@ impl Heard {
 }
 
 impl Track {
-    /// Takes latencies of turns.
+    /// Takes latencies of turns. Those of a closing come through another ring than those before it:
+    /// what is ahead of its time waits until the next look.
     pub(super) fn turns(&mut self, f: &TurnsFact) {
+        let next = self.ends.get(&f.id).and_then(|(key, view)| {
+            let row = self.rows.get(key)?;
+            Some(row.heard.as_ref().map_or(0, |h| h.turns[slot(*view)].0))
+        });
+        match next {
+            Some(next) if f.from.wrapping_sub(next).wrapping_sub(1) < 1 << 31 => {
+                self.asked.ahead.push((*f, 0))
+            }
+            Some(_) => self.take_turns(f),
+            None => {}
+        }
+    }
+
+    /// Takes what was ahead of its time, once there was time for what comes before it.
+    pub(super) fn settle_turns(&mut self) {
+        for (f, looks) in std::mem::take(&mut self.asked.ahead) {
+            if looks == 0 {
+                self.asked.ahead.push((f, 1));
+            } else {
+                self.take_turns(&f);
+            }
+        }
+    }
+
+    fn take_turns(&mut self, f: &TurnsFact) {
         let Some(&(key, view)) = self.ends.get(&f.id) else { return };
         let Some(row) = self.rows.get_mut(&key) else { return };
         let heard = row.heard.get_or_insert_default();

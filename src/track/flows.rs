@@ -298,6 +298,7 @@ impl Track {
             }
         }
         self.settle_datagrams(now);
+        self.settle_turns();
         let before = self.flows.early.len();
         self.flows.early.retain(|e| now.since(e.piece.at) <= WAIT_NS);
         self.flows.lost += (before - self.flows.early.len()) as u64;

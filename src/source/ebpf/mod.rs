@@ -76,7 +76,7 @@ const MODE_OFF: u32 = 2;
 /// Holds 0.25 s of 20,000 exchanges/s with both ends in scope.
 pub const PAYLOAD_RING_BYTES: u32 = 4 << 20;
 /// Turns only.
-pub const TURNS_RING_BYTES: u32 = 512 << 10;
+pub const TURNS_RING_BYTES: u32 = 256 << 10;
 /// Holds 0.3 s of 17,000 connections/s.
 pub const STATE_RING_BYTES: u32 = 4 << 20;
 /// Bytes of the ring of samples for so many open sockets: a first walk describes every socket in full,
@@ -159,7 +159,12 @@ impl EbpfSource {
     /// Reads up to `at_most` state records; says how many there were.
     pub fn drain_state(&mut self, at_most: usize, mut each: impl FnMut(Observation<'_>)) -> usize {
         drain(&mut self.loaded.state_ring, at_most, &mut self.unknown_records, |bytes| {
-            records::parse(bytes).map(|fact| each(Observation::Fact(fact)))
+            records::parse(bytes).map(|fact| {
+                each(Observation::Fact(fact));
+                if let Some(turns) = records::last_turns(bytes) {
+                    each(Observation::Fact(turns));
+                }
+            })
         })
     }
 

@@ -5,10 +5,13 @@ use aya::Pod;
 use crate::model::{
     BootNs, EndId, Endpoint, Isns, Outcome, OwnerEvidence, ProcessKey, Role, RoleEvidence, Seen,
 };
-use crate::track::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact};
+use crate::track::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TurnsFact};
 
 /// Scopes that the kernel side can hold (`WEBB_SCOPES`).
 pub(super) const SCOPES: usize = 32;
+
+/// Turns that the record of an end can hold (`WEBB_FEW_TURNS`).
+const FEW_TURNS: usize = 2;
 
 const ESTABLISHED: u8 = 1;
 const ENDED: u8 = 2;
@@ -109,6 +112,9 @@ struct Record {
     min_rtt_us: u32,
     backlog: u32,
     max_backlog: u32,
+    turn_from: u32,
+    turns: u32,
+    turn: [u32; FEW_TURNS],
 }
 
 /// `struct webb_sample`.
@@ -178,6 +184,20 @@ pub(super) fn parse_met(bytes: &[u8]) -> Option<Fact> {
         f.met = true;
     }
     Some(fact)
+}
+
+/// The last turns of an end that closed, where its record holds them.
+pub(super) fn last_turns(bytes: &[u8]) -> Option<Fact> {
+    if *bytes.first()? != ENDED {
+        return None;
+    }
+    let r = read::<Record>(bytes)?;
+    let count = (r.turns as usize).min(FEW_TURNS);
+    let mut codes = [0; 16];
+    codes.iter_mut().zip(r.turn).take(count).for_each(|(to, code)| *to = code);
+    let id = EndId { netns_cookie: r.netns_cookie, cookie: r.cookie, generation: r.generation };
+    let fact = TurnsFact { id, at: BootNs(r.at), from: r.turn_from, count: count as u8, codes };
+    (count > 0).then_some(Fact::Turns(fact))
 }
 
 /// One record as a fact; `None` for a kind or length that this build does not know.
@@ -332,7 +352,7 @@ mod tests {
     fn layouts_match_the_header() {
         // Sum of the members in bpf/webb.h: equal to the size means no padding on either side.
         assert_eq!(size_of::<OwnerRecord>(), 40);
-        assert_eq!(size_of::<Record>(), 176);
+        assert_eq!(size_of::<Record>(), 192);
         assert_eq!(size_of::<Sample>(), 64);
         assert_eq!(size_of::<Alive>(), 24);
         assert_eq!(size_of::<FarListen>(), 32);
