@@ -92,18 +92,11 @@ fn round(cgroup: &Cgroup, asking: &Cgroup, agent: Option<&Agent>) -> Round {
     let (before, own_before) = (cgroup.cpu_us(), agent.map_or(0, Agent::cpu_us));
     let requests = wrk();
     let cpu = (cgroup.cpu_us() - before) as f64 / requests as f64;
-    // What is still in the rings is read within a second and a half.
-    if let Some(agent) = agent {
-        let from = agent.status()["uptime_s"].as_f64().unwrap_or(0.0);
-        let _ = until_for(Duration::from_secs(5), "two more slices", || {
-            let now = agent.status()["uptime_s"].as_f64().unwrap_or(10.0);
-            (now >= from + 1.5).then_some(())
-        });
-    }
-    let own = agent.map_or(0, Agent::cpu_us).saturating_sub(own_before) as f64 / requests as f64;
     let args =
         ["ask", "--addr", PORT, "--connections", "8", "--requests", "500", "--rate", "2000", "--plain"];
     let truth = Workload::spawn(asking.command(asker()).args(args)).finish();
+    // Measured here, so that what was still in the rings is in it.
+    let own = agent.map_or(0, Agent::cpu_us).saturating_sub(own_before) as f64 / (requests + 4000) as f64;
     let p99 = truth["p99"].as_f64().unwrap();
     Round { cpu, rate: requests as f64 / 3.0, own, p99, requests }
 }

@@ -193,9 +193,8 @@ fn ask_one(args: &Args, addr: SocketAddr, k: u64, start: Instant) -> Result<Vec<
     let mut times = Vec::with_capacity(args.requests as usize);
     let mut chunk = [0; 4096];
     for i in 0..args.requests {
-        if args.rate > 0 {
-            let nth = i * args.connections + k;
-            let due = start + Duration::from_nanos(nth * 1_000_000_000 / args.rate);
+        if let Some(ns) = ((i * args.connections + k) * 1_000_000_000).checked_div(args.rate) {
+            let due = start + Duration::from_nanos(ns);
             std::thread::sleep(due.saturating_duration_since(Instant::now()));
         }
         let (path, status) = match i {

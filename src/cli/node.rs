@@ -61,6 +61,10 @@ impl Node {
     }
 
     /// Waits until an agent inside has met everything that is open, and sealed `slices` slices.
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "agent")),
+        expect(unused_variables, reason = "only an agent inside seals slices")
+    )]
     pub(super) async fn ready(&self, slices: u64) -> Result<(), CliError> {
         match self {
             Node::Remote(_) | Node::Capture(_) => Ok(()),

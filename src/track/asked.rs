@@ -52,8 +52,6 @@ pub(super) struct Counting {
     unpaired: Vec<u64>,
     /// Turns whose predecessors did not come yet, and how often they were looked at.
     ahead: Vec<(TurnsFact, u8)>,
-    /// Codes of turns that never came.
-    pub(super) turns_lost: u64,
 }
 
 type Rows = HashMap<u64, Tracked>;
@@ -231,9 +229,8 @@ impl Track {
         let heard = row.heard.get_or_insert_default();
         let (next, _) = &mut heard.turns[slot(view)];
         let skip = next.wrapping_sub(f.from);
-        // A record is at most as long as the codes that a socket keeps: further away is a gap.
-        let (lost, known) = if skip > 1 << 31 { (f.from.wrapping_sub(*next), 0) } else { (0, skip as usize) };
-        self.asked.turns_lost += u64::from(lost);
+        // What is further away is a gap: the kernel side counted what it could not tell.
+        let known = if skip > 1 << 31 { 0 } else { skip as usize };
         *next = (*next).max(f.from.wrapping_add(u32::from(f.count)));
         let codes: Vec<u32> = f.codes.iter().take(usize::from(f.count)).skip(known).copied().collect();
         for code in codes {

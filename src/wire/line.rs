@@ -1,5 +1,7 @@
 //! Lines of text protocols (Redis, NATS, memcached), found in chunks that may cut them anywhere.
 
+use std::collections::VecDeque;
+
 /// A line in the making. Holds the beginning of a line that a chunk cut; never more than `N` bytes.
 #[derive(Clone, Debug)]
 pub struct Line<const N: usize> {
@@ -70,6 +72,11 @@ pub fn number(digits: &[u8]) -> Option<u64> {
         return None;
     }
     digits.iter().try_fold(0u64, |n, b| b.is_ascii_digit().then(|| n * 10 + u64::from(b - b'0')))
+}
+
+/// Takes the first of a queue if it is wanted (`VecDeque::pop_front_if` is too new).
+pub(super) fn pop_front_if<T>(queue: &mut VecDeque<T>, wanted: impl FnOnce(&T) -> bool) -> Option<T> {
+    if wanted(queue.front()?) { queue.pop_front() } else { None }
 }
 
 #[cfg(test)]

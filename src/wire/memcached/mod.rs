@@ -20,7 +20,7 @@ use self::queue::{Asked, Queue};
 pub use self::sniff::sniff;
 use self::text::{Answer, Code};
 use super::decoder::{Decoder, Span, Speaker, Told};
-use super::line::Line;
+use super::line::{Line, pop_front_if};
 use crate::model::{BootNs, Known, Protocol, Verdict};
 
 /// Commands without a reply that are kept; those beyond are counted, and told as undecoded bytes.
@@ -255,7 +255,8 @@ impl Memcached {
     /// went, as far as it was seen.
     fn settle(&mut self, out: &mut Vec<Told>) {
         if self.values > 0
-            && let Some(asked) = self.queue.pending.pop_front_if(|a| !a.quiet && a.span.first <= self.heard)
+            && let Some(asked) =
+                pop_front_if(&mut self.queue.pending, |a| !a.quiet && a.span.first <= self.heard)
         {
             out.push(asked.tell(Known::Known("hit".into()), Verdict::Ok, Some(self.server.span)));
         }

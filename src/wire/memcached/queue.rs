@@ -1,5 +1,6 @@
 //! Commands that wait for their replies, in order.
 
+use super::super::line::pop_front_if;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -82,10 +83,10 @@ impl Queue {
         first: BootNs,
         out: &mut Vec<Told>,
     ) -> Option<Asked> {
-        while let Some(asked) = self.pending.pop_front_if(|a| a.quiet && !is_for(a)) {
+        while let Some(asked) = pop_front_if(&mut self.pending, |a| a.quiet && !is_for(a)) {
             out.push(asked.tell_one_way());
         }
-        self.pending.pop_front_if(|a| a.span.first <= first)
+        pop_front_if(&mut self.pending, |a| a.span.first <= first)
     }
 
     /// A reply for which there is no command.

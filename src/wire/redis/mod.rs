@@ -16,6 +16,7 @@ mod sniff;
 #[cfg(test)]
 mod tests;
 
+use super::line::pop_front_if;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
@@ -145,7 +146,8 @@ impl Redis {
             _ => {}
         }
         let first = reply.span.first;
-        let Some(Pending { command, .. }) = self.pending.pop_front_if(|p| p.command.span.first <= first)
+        let Some(Pending { command, .. }) =
+            pop_front_if(&mut self.pending, |p| p.command.span.first <= first)
         else {
             // A reply to a command that was not seen, since none waits that is older than it. If replies were thought to be off, they are not.
             self.overflow = self.overflow.saturating_sub(1);
@@ -195,7 +197,7 @@ impl Redis {
         {
             out.push(answer(command, reply, false));
         }
-        while let Some(p) = self.pending.pop_front_if(|p| p.command.span.first <= before) {
+        while let Some(p) = pop_front_if(&mut self.pending, |p| p.command.span.first <= before) {
             out.push(told(p.command, None, Known::Unknown(UNSEEN), Verdict::Unknown, p.response));
         }
         self.overflow = 0;
@@ -313,7 +315,7 @@ impl Decoder for Redis {
                     // SYNC, unlike PSYNC, is answered by the dump itself, whose length may be open.
                     if data.first() == Some(&b'$')
                         && self.replies.between()
-                        && let Some(p) = self.pending.pop_front_if(|p| p.command.class == Class::Sync)
+                        && let Some(p) = pop_front_if(&mut self.pending, |p| p.command.class == Class::Sync)
                     {
                         self.flow = Flow::Replication;
                         let span = Span { first: at, last: at, bytes: 0 };
