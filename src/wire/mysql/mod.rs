@@ -82,9 +82,7 @@ impl Decoder for Mysql {
                 }
             }
             Speaker::Server => {
-                if self.server.lost() {
-                    self.session.response_goes_on(at, data.len() as u64);
-                }
+                let unread = self.server.undecoded();
                 loop {
                     let greeting = self.session.phase == Phase::Greeting;
                     let read = if greeting { packet::greeting } else { packet::answer };
@@ -92,6 +90,9 @@ impl Decoder for Mysql {
                     if !self.session.server(&frame, at, out) {
                         self.server.lose();
                     }
+                }
+                if self.server.lost() {
+                    self.session.response_goes_on(at, self.server.undecoded().saturating_sub(unread));
                 }
             }
         }

@@ -66,6 +66,8 @@ struct Pending {
     failed: bool,
     /// Rows or OK were seen.
     went_well: bool,
+    /// Bytes of the answer that could not be read.
+    unread: u64,
 }
 
 /// State of a connection.
@@ -120,11 +122,12 @@ impl Session {
                 let span = p.response.get_or_insert(Span { first: at, last: at, bytes: 0 });
                 span.last = at;
                 span.bytes = span.bytes.saturating_add(bytes);
+                p.unread = p.unread.saturating_add(bytes);
                 p.went_well |= match p.state {
                     State::Definitions(left) => {
-                        bytes >= DEFINITION.saturating_mul(left).saturating_add(ERROR)
+                        p.unread >= DEFINITION.saturating_mul(left).saturating_add(ERROR)
                     }
-                    State::Rows { .. } => bytes >= ERROR,
+                    State::Rows { .. } => p.unread >= ERROR,
                     _ => false,
                 };
             }
@@ -237,6 +240,7 @@ impl Session {
             error: None,
             failed: false,
             went_well: false,
+            unread: 0,
         });
     }
 
@@ -418,6 +422,7 @@ impl Session {
             error: packet::error(frame.body),
             failed: true,
             went_well: false,
+            unread: 0,
         };
         push(p, None, out);
     }

@@ -313,6 +313,15 @@ fn sniffed() {
     assert_eq!(sniff(&query("select 1"), &[]), Sniff::Maybe);
 }
 
+#[test]
+fn an_answer_that_cannot_be_read_is_as_long_however_it_comes() {
+    let unread = [p(1, [1]), p(9, [b'x'; 60]), vec![b'y'; 30]].concat();
+    let c = [said(Client, 1, query("select 1")), said(Server, 2, unread)];
+    let whole = decode(Mysql::new(), &c);
+    assert!(whole[0].response.is_some_and(|r| r.bytes >= 35), "{whole:?}");
+    assert_eq!(whole, decode_cut(&mut Mysql::new(), &c, &[7]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 

@@ -74,14 +74,15 @@ impl Decoder for Postgres {
                 }
             }
             Speaker::Server => {
-                if was_lost {
-                    self.session.response_goes_on(at, data.len() as u64);
-                }
+                let unread = self.server.undecoded();
                 loop {
                     let byte = self.session.phase == Phase::Encryption;
                     let read = if byte { message::answer_to_encryption } else { message::server };
                     let Some(frame) = self.server.next(&mut input, read) else { break };
                     self.session.server(&frame, at, out);
+                }
+                if self.server.lost() {
+                    self.session.response_goes_on(at, self.server.undecoded().saturating_sub(unread));
                 }
             }
         }

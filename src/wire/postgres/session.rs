@@ -65,6 +65,8 @@ struct Pending {
     failed: bool,
     /// Rows, copied data, or a completion was seen.
     went_well: bool,
+    /// Bytes of the answer that could not be read.
+    unread: u64,
     /// The description of rows was seen.
     described: bool,
     stream: bool,
@@ -84,6 +86,7 @@ impl Pending {
             error: None,
             failed: false,
             went_well: false,
+            unread: 0,
             described: false,
             stream: false,
             presumed: false,
@@ -150,7 +153,8 @@ impl Session {
                 let span = p.response.get_or_insert(Span { first: at, last: at, bytes: 0 });
                 span.last = at;
                 span.bytes = span.bytes.saturating_add(bytes);
-                p.went_well |= p.described && bytes >= ROWS;
+                p.unread = p.unread.saturating_add(bytes);
+                p.went_well |= p.described && p.unread >= ROWS;
             }
             self.answered_while_lost |= bytes > 0;
         }

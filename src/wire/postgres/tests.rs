@@ -262,6 +262,15 @@ fn what_does_not_fit_is_given_up() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_read_is_as_long_however_it_comes() {
+    let unread = [m(b'T', [0, 0]), vec![0xff; 100]].concat();
+    let c = [said(Client, 1, m(b'Q', "select 1\0")), said(Server, 2, unread)];
+    let whole = decode(Postgres::new(), &c);
+    assert_eq!(whole[0].response.map(|r| r.bytes), Some(107), "{whole:?}");
+    assert_eq!(whole, decode_cut(&mut Postgres::new(), &c, &[9]));
+}
+
+#[test]
 fn sniffed() {
     for name in NAMES {
         for c in conversations(name) {

@@ -112,6 +112,11 @@ impl Frames {
         self.lost = true;
     }
 
+    /// Bytes that were given while lost, since [`Frames::take_undecoded`].
+    pub fn undecoded(&self) -> u64 {
+        self.undecoded
+    }
+
     /// Bytes that were given while lost, since the last call.
     pub fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
