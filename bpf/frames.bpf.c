@@ -21,6 +21,7 @@ struct frame_walk {
 	__u32 seq;  /* of the segment */
 	__u32 from; /* where its payload begins in the packet */
 	__u32 len;  /* of the segment */
+	__u32 pad;
 	__u32 tell; /* frames are told one by one; else the segment is told as a whole */
 	__u32 way;
 };

@@ -49,6 +49,7 @@ struct segment {
 	__u32 len;
 	__u32 at; /* where its payload begins */
 	__u8 flags;
+	__u8 pad[7]; /* older verifiers want every byte of an argument written */
 };
 
 static __always_inline void fill_head(struct webb_said *h, struct webb_sock *s, __u32 bytes)
@@ -148,7 +149,7 @@ static __always_inline void append(struct __sk_buff *skb, struct webb_sock *s, s
 				   const struct segment *g, __u32 cap, const __u32 max)
 {
 	struct webb_piece *p;
-	__u32 at;
+	__u64 at; /* 64 bits: older verifiers lose the bounds of 32 */
 
 	if (f->used > BATCH - sizeof(*p) - max)
 		tell_said(&payload_ring, s, f);

@@ -108,7 +108,8 @@ pub(super) fn why(error: &ProgramError) -> String {
         ProgramError::LoadError { io_error, verifier_log } => {
             let log = verifier_log.to_string();
             let telling = log.lines().rev().map(str::trim).find(|l| {
-                !l.is_empty() && !l.starts_with("processed ") && !l.starts_with("verification time")
+                let closing = ["processed ", "verification time", "stack depth", "mark_precise"];
+                !l.is_empty() && !closing.iter().any(|c| l.starts_with(c))
             });
             match telling {
                 Some(line) => format!("refused by the verifier: {line}"),
