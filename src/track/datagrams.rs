@@ -119,12 +119,12 @@ impl Track {
         let Some(hello) = handshake.initial(d.data) else { return };
         let name = match &hello.hello.server_name {
             Known::Known(name) => Known::Known(name.to_string().into_boxed_str()),
-            Known::Unknown(why) => Known::Unknown(*why),
+            Known::Unknown(why) => Known::Unknown(why),
             Known::Absent => Known::Absent,
         };
         let status = match &hello.hello.protocols {
             Known::Known(list) => list.first().map_or(Known::Absent, |p| Known::Known(p.to_string().into())),
-            Known::Unknown(why) => Known::Unknown(*why),
+            Known::Unknown(why) => Known::Unknown(why),
             Known::Absent => Known::Absent,
         };
         let span = Span { first: d.at, last: d.at, bytes: u64::from(d.len) };
