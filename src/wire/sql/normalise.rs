@@ -425,12 +425,12 @@ impl Writer {
             *b = b' ';
         }
         // Nor the control characters U+0080 to U+009F, which some terminals obey.
-        let mut second = 1;
-        while let Some([first, last]) = text.get_mut(second - 1..=second) {
-            if *first == 0xc2 && matches!(*last, 0x80..=0x9f) {
-                (*first, *last) = (b' ', b' ');
+        if !text.is_ascii() {
+            for i in 1..text.len() {
+                if let Some([first @ 0xc2, last @ 0x80..=0x9f]) = text.get_mut(i - 1..=i) {
+                    (*first, *last) = (b' ', b' ');
+                }
             }
-            second += 1;
         }
         let mut text: &[u8] = text;
         if self.full {
