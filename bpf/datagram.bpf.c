@@ -74,8 +74,7 @@ static __always_inline void tell_dns(struct __sk_buff *skb, struct webb_udp *u, 
 	}
 	fill_datagram(skb, &r->head, &r->piece, u, udp, g, received);
 	r->piece.cap = cap;
-	cap = (cap - 1) & (CAP_LARGE - 1);
-	barrier_var(cap);
+	cap = last_of(cap, CAP_LARGE);
 	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
@@ -98,8 +97,7 @@ static __always_inline void tell_quic(struct __sk_buff *skb, struct webb_udp *u,
 	}
 	fill_datagram(skb, &r->head, &r->piece, u, udp, g, received);
 	r->piece.cap = cap;
-	cap = (cap - 1) & 2047;
-	barrier_var(cap);
+	cap = last_of(cap, 2048);
 	if (cap >= CAP_QUIC || bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);

@@ -129,8 +129,7 @@ static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, st
 	put_addresses(skb, &r->head, 1);
 	g->flags = WEBB_P_IN_ORDER;
 	fill_piece(&r->piece, g, cap);
-	cap = (cap - 1) & (CAP_LARGE - 1);
-	barrier_var(cap);
+	cap = last_of(cap, CAP_LARGE);
 	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);

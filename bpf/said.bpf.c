@@ -119,6 +119,19 @@ static __always_inline void flush_said(void *ring, struct sock *sk, struct webb_
 	unlock(f);
 }
 
+/*
+ * Position of the last of `n` bytes, below `max`, a power of two. The mask changes nothing but what
+ * an older verifier knows; the compiler must not know that.
+ */
+static __always_inline __u32 last_of(__u32 n, const __u32 max)
+{
+	n--;
+	barrier_var(n);
+	n &= max - 1;
+	barrier_var(n);
+	return n;
+}
+
 /* Both directions at once: the piece leaves by itself. */
 static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *s, const struct segment *g,
 				       __u32 cap, struct webb_counts *n)
@@ -137,8 +150,7 @@ static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *
 	fill_piece(&r->piece, g, cap);
 	/* It may overtake the batch: user space is to wait for what comes before it. */
 	r->piece.flags &= ~WEBB_P_IN_ORDER;
-	cap = (cap - 1) & (CAP_LARGE - 1);
-	barrier_var(cap);
+	cap = last_of(cap, CAP_LARGE);
 	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
@@ -159,8 +171,7 @@ static __always_inline void append(struct __sk_buff *skb, struct webb_sock *s, s
 		return;
 	p = (void *)f->batch + at;
 	fill_piece(p, g, cap);
-	cap = (cap - 1) & (max - 1);
-	barrier_var(cap);
+	cap = last_of(cap, max);
 	if (bpf_skb_load_bytes(skb, g->at, (void *)(p + 1), cap + 1))
 		p->cap = 0;
 	f->used = at + sizeof(*p) + ((cap + 8) & ~7u);
