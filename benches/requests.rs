@@ -151,10 +151,18 @@ fn cost(rounds: usize) {
 /// Seen and lost are what the clients report.
 fn exact(agent: &Agent, requests: u64) {
     let n = |e: &serde_json::Value, key: &str| e["by_server"][key].as_u64().unwrap_or(0);
-    let edges = agent.ask(&["list", "edges", "--all", "-o", "json"]);
-    let seen: u64 = edges.iter().map(|e| n(e, "requests")).sum();
-    let errors: u64 = edges.iter().map(|e| n(e, "errors")).sum();
-    let undecoded: u64 = edges.iter().map(|e| n(e, "undecoded_bytes")).sum();
+    let sums = || {
+        let edges = agent.ask(&["list", "edges", "--all", "-o", "json"]);
+        ["requests", "errors", "undecoded_bytes"].map(|key| edges.iter().map(|e| n(e, key)).sum::<u64>())
+    };
+    // The last of them are sealed within two seconds.
+    let began = std::time::Instant::now();
+    let mut seen = sums();
+    while seen[0] < requests && began.elapsed() < Duration::from_secs(3) {
+        std::thread::sleep(Duration::from_millis(200));
+        seen = sums();
+    }
+    let [seen, errors, undecoded] = seen;
     let loss = &agent.status()["loss"]["total"];
     println!(
         "  decoded {seen} of {requests}, errors {errors}, undecoded bytes {undecoded}, lost pieces {loss}"
