@@ -51,6 +51,15 @@ pub fn shapes(c: char, n: u16, x: f32, y: f32) -> Option<Vec<Shape>> {
             let part = ('▏' as u32 - c as u32 + 1) as f32 / 8.0 * w;
             each(n, x, |x| Shape::Fill(rect(x, y, part, h)))
         }
+        // A quarter, a half and three quarters of the cell, in dots.
+        '░'..='▓' => {
+            let side = [1.5, 2.1, 2.6][c as usize - '░' as usize];
+            let dots = |x: f32| {
+                let at = |i: usize| (x + 3.0 * (i % 3) as f32, y + 19.0 / 6.0 * (i / 3) as f32);
+                (0..18).map(|i| rect(at(i).0, at(i).1, side, side)).collect()
+            };
+            each(n, x, |x| Shape::Fill(dots(x)))
+        }
         '●' => each(n, x, |x| Shape::Fill(circle(x + w / 2.0, cy, 3.6))),
         '○' => each(n, x, |x| Shape::Line(circle(x + w / 2.0, cy, 3.1), 1.0)),
         '◆' => each(n, x, |x| Shape::Fill(format!("M{} {}l4 4l-4 4l-4-4z", x + w / 2.0, cy - 4.0))),
