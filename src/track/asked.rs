@@ -86,6 +86,13 @@ impl Counting {
         }
     }
 
+    /// Requests were missed for certain.
+    pub(super) fn missed(&mut self, rows: &mut Rows, key: u64, view: View, protocol: Protocol, n: u64) {
+        if let Some(row) = rows.get_mut(&key) {
+            self.asked(row, view, BootNs(0)).protocol_mut(protocol).missed += n;
+        }
+    }
+
     /// Requests may have been missed.
     pub(super) fn undecoded(&mut self, rows: &mut Rows, key: u64, view: View, bytes: u64) {
         if let Some(row) = rows.get_mut(&key) {

@@ -247,12 +247,16 @@ impl Track {
     fn tell(&mut self, key: u64, view: View, id: EndId, mut told: Vec<Told>) {
         let Some(flow) = self.flows.live.get_mut(&id) else { return };
         let undecoded = flow.conversation.take_undecoded();
+        let missed = flow.conversation.take_missed();
         let protocol = flow.conversation.protocol();
         if flow.conversation.is_opaque() && !std::mem::replace(&mut flow.ignored, true) {
             self.flows.opaque.push(id);
             if let Some(protocol) = protocol {
                 self.asked.recognised(&mut self.rows, key, view, protocol);
             }
+        }
+        if let Some(protocol) = protocol.filter(|_| missed > 0) {
+            self.asked.missed(&mut self.rows, key, view, protocol, missed);
         }
         if undecoded > 0 {
             self.asked.undecoded(&mut self.rows, key, view, undecoded);

@@ -87,6 +87,14 @@ impl Conversation {
         n
     }
 
+    /// See [`Decoder::take_missed`].
+    pub fn take_missed(&mut self) -> u64 {
+        match &mut self.stage {
+            Stage::Decoding(_, decoder) => decoder.take_missed(),
+            Stage::Looking(_) | Stage::Opaque(_) => 0,
+        }
+    }
+
     /// See [`Decoder::bytes`].
     pub fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         match &mut self.stage {

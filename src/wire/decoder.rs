@@ -133,6 +133,11 @@ pub trait Decoder: Send {
     /// Bytes that could not be decoded since the last call: the exchanges in them were missed.
     fn take_undecoded(&mut self) -> u64;
 
+    /// Requests that were missed for certain since the last call, where the protocol numbers them.
+    fn take_missed(&mut self) -> u64 {
+        0
+    }
+
     /// The protocol is not (or no longer) this one: the conversation is to be looked at afresh.
     /// After an upgrade that is known, what it became.
     fn over(&self) -> Option<Known<Protocol>>;

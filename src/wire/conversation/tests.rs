@@ -247,3 +247,23 @@ proptest! {
         }
     }
 }
+
+/// HTTP/2 numbers its requests: those whose heads lie in a gap are known by the numbers left out.
+#[test]
+fn requests_in_a_gap_are_counted_as_missed() {
+    let head = |stream: u8| [&[0, 0, 3, 1, 5, 0, 0, 0, stream][..], &[0x82, 0x86, 0x84]].concat();
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let begin = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings, &head(1)].concat();
+    let mut out = Vec::new();
+    let mut c = Conversation::new(false);
+    c.turn(Speaker::Client, &mut out);
+    c.bytes(Speaker::Client, BootNs(1), 0, &begin, &mut out);
+    assert_eq!(c.protocol(), Some(Protocol::Http2));
+    assert_eq!(c.take_missed(), 0);
+    let at = begin.len() as u64;
+    c.gap(Speaker::Client, BootNs(2), at, 24, &mut out);
+    c.turn(Speaker::Client, &mut out);
+    c.bytes(Speaker::Client, BootNs(3), at + 24, &[head(7), head(9)].concat(), &mut out);
+    c.end(BootNs(4), &mut out);
+    assert_eq!((c.take_missed(), c.take_missed()), (2, 0), "streams 3 and 5");
+}

@@ -85,12 +85,6 @@ impl Http2 {
         http2
     }
 
-    /// Requests since the last call of which nothing was seen, known from the stream ids that they
-    /// used up.
-    pub fn take_missed(&mut self) -> u64 {
-        std::mem::take(&mut self.conn.missed)
-    }
-
     fn half<'a>(&'a mut self, from: Speaker, at: BootNs, out: &'a mut Vec<Told>) -> (&'a mut Half, To<'a>) {
         let half = if from == Speaker::Client { &mut self.client } else { &mut self.server };
         (half, To { at, conn: &mut self.conn, out })
@@ -98,6 +92,10 @@ impl Http2 {
 }
 
 impl Decoder for Http2 {
+    fn take_missed(&mut self) -> u64 {
+        std::mem::take(&mut self.conn.missed)
+    }
+
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         let (half, mut to) = self.half(from, at, out);
         half.bytes(offset, data, &mut to);
