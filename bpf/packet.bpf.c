@@ -135,6 +135,7 @@ static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, st
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
+#include "talk.bpf.c"
 #include "datagram.bpf.c"
 
 static __always_inline void shed(void)

@@ -78,12 +78,12 @@ static __always_inline void adopt_udp(struct sock *sk, struct task_struct *task,
 {
 	struct webb_udp *u;
 
-	if (!c->decode || !in_scope(sk) || BPF_CORE_READ(task, tgid) == c->self)
+	if (!in_scope(sk) || BPF_CORE_READ(task, tgid) == c->self)
 		return;
 	u = bpf_sk_storage_get(&udps, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (u && !u->cookie)
 		fill_udp(u, task, bpf_get_socket_cookie(sk), BPF_CORE_READ(sk, __sk_common.skc_net.net, net_cookie),
-			 BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum), WEBB_OWNER_HOLDS);
+			 BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum), WEBB_OWNER_HOLDS, bpf_ktime_get_boot_ns());
 }
 
 SEC("iter/task_file")

@@ -26,6 +26,7 @@ enum webb_kind {
 	WEBB_SAID = 11,	      /* struct webb_said, then pieces: payload ring */
 	WEBB_EARLY = 12,      /* struct webb_said_at, then one piece: payload at a listener */
 	WEBB_DATAGRAM = 13,   /* struct webb_said_at, then one piece */
+	WEBB_TALK = 14,	      /* struct webb_talk, by the walk */
 };
 
 enum webb_role {
@@ -187,6 +188,7 @@ struct webb_said {
 enum webb_piece_flags {
 	WEBB_P_SENT = 1,     /* by this socket; else received */
 	WEBB_P_IN_ORDER = 2, /* every byte before it was seen here */
+	WEBB_P_COUNTED = 4,  /* of a datagram: it is counted in a webb_talk too */
 };
 
 /* `cap` bytes follow, filled up to a multiple of 8. */
@@ -214,6 +216,31 @@ struct webb_said_at {
 	__u16 local_port;
 	__u16 peer_port;
 	__u32 generation;
+	struct webb_owner owner;
+};
+
+enum webb_talk_flags {
+	WEBB_T_SENT_FIRST = 1, /* this socket spoke first; else the peer */
+	WEBB_T_OLD = 2,	       /* it may have begun before webb watched */
+};
+
+/* A conversation over UDP: what passed since it was told last. */
+struct webb_talk {
+	__u8 kind;
+	__u8 flags;
+	__u8 pad[2];
+	__u32 netns;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u64 first;
+	__u64 last;
+	__u8 local[16];
+	__u8 peer[16];
+	__u16 local_port;
+	__u16 peer_port;
+	__u32 pad2;
+	__u64 bytes[2]; /* sent, received */
+	__u64 packets[2];
 	struct webb_owner owner;
 };
 
@@ -260,6 +287,7 @@ struct webb_counts {
 	__u64 pieces_lost;
 	__u64 turns_lost;
 	__u64 messages_shed;
+	__u64 datagrams_lost; /* no room for their conversation */
 };
 
 #endif

@@ -274,6 +274,7 @@ impl Shop {
                 srtt_us: Some(60),
                 min_rtt_us: Some(41),
                 retransmits: 0,
+                packets: None,
             },
         }
     }

@@ -209,6 +209,7 @@ fn observe(mut input: Input<'_>) {
                     owner: owner(how),
                     len: data.len() as u32 + u32::from(how >> 6),
                     data,
+                    counted: how & 4 != 0,
                 }));
             }
             11 => {
@@ -257,6 +258,7 @@ fn observe(mut input: Input<'_>) {
                         retransmits: input.number::<2>() as u32,
                         srtt_us: (how & 64 != 0).then_some(7),
                         min_rtt_us: None,
+                        packets: None,
                     };
                     track.apply(Fact::Sample(SampleFact { id, at, seen }));
                 }

@@ -88,6 +88,8 @@ fn end_to_pb(e: &End) -> pb::End {
         min_rtt_us: e.seen.min_rtt_us,
         retransmits: e.seen.retransmits,
         entity: e.entity.0,
+        packets_sent: e.seen.packets.map(|p| p.0),
+        packets_received: e.seen.packets.map(|p| p.1),
     }
 }
 
@@ -122,6 +124,13 @@ fn end_from_pb(e: pb::End) -> Result<End, InvalidMessage> {
             srtt_us: e.srtt_us,
             min_rtt_us: e.min_rtt_us,
             retransmits: e.retransmits,
+            packets: match (e.packets_sent, e.packets_received) {
+                (Some(sent), Some(received)) => {
+                    Some((count(sent, "End.packets_sent")?, count(received, "End.packets_received")?))
+                }
+                (None, None) => None,
+                _ => return invalid("End.packets_sent and End.packets_received come together or not at all"),
+            },
         },
     })
 }

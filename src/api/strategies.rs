@@ -274,7 +274,14 @@ fn owner() -> BoxedStrategy<Owner> {
 fn end() -> BoxedStrategy<End> {
     let id = (any::<u64>(), any::<u64>(), any::<u32>());
     let role = (0..=2u8, 0..=7u8, proptest::sample::select(vec![1u8, 2, 3, 4]), any::<bool>());
-    let seen = (count(), count(), any::<Option<u32>>(), any::<Option<u32>>(), any::<u32>());
+    let seen = (
+        count(),
+        count(),
+        any::<Option<u32>>(),
+        any::<Option<u32>>(),
+        any::<u32>(),
+        option::of((count(), count())),
+    );
     (
         (id, endpoint(), endpoint(), role, owner(), entity_id()),
         (any::<Option<(u32, u32)>>(), at(), at(), at(), outcome(), seen),
@@ -303,6 +310,7 @@ fn end() -> BoxedStrategy<End> {
                         srtt_us: seen.2,
                         min_rtt_us: seen.3,
                         retransmits: seen.4,
+                        packets: seen.5,
                     },
                 }
             },

@@ -281,7 +281,7 @@ pub struct Name {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LossRow {
-    /// 1 state, 2 sample, 3 event, 4 exchange, 5 turn.
+    /// 1 state, 2 sample, 3 event, 4 exchange, 5 turn, 6 datagram.
     #[prost(uint32, tag = "1")]
     pub kind: u32,
     /// 1 ring-full, 2 no-storage, 3 table-full, 4 slow-viewer, 5 blind, 6 budget, 7 no-connection.
@@ -522,6 +522,11 @@ pub struct End {
     pub retransmits: u32,
     #[prost(fixed64, tag = "24")]
     pub entity: u64,
+    /// Datagrams; both absent over TCP, where packets are not counted.
+    #[prost(uint64, optional, tag = "25")]
+    pub packets_sent: ::core::option::Option<u64>,
+    #[prost(uint64, optional, tag = "26")]
+    pub packets_received: ::core::option::Option<u64>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Owner {

@@ -67,6 +67,7 @@ fn end(role: Role, role_evidence: RoleEvidence) -> End {
             srtt_us: Some(95),
             min_rtt_us: Some(40),
             retransmits: 3,
+            packets: Some((7, 9)),
         },
     }
 }

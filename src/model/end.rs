@@ -203,6 +203,8 @@ pub struct Seen {
     pub min_rtt_us: Option<u32>,
     /// Segments retransmitted.
     pub retransmits: u32,
+    /// Datagrams sent and received; `None` over TCP, where packets are not counted.
+    pub packets: Option<(u64, u64)>,
 }
 
 /// Where an end stands.

@@ -149,6 +149,8 @@ pub enum LossKind {
     Exchange = 4,
     /// Latencies of turns.
     Turn = 5,
+    /// A datagram that found no room for its conversation: its bytes are not counted.
+    Datagram = 6,
 }
 
 impl LossKind {
@@ -160,14 +162,14 @@ impl LossKind {
             LossKind::Event => "event",
             LossKind::Exchange => "exchange",
             LossKind::Turn => "turn",
+            LossKind::Datagram => "datagram",
         }
     }
 
     /// The kind of a wire number.
     pub fn from_number(n: u8) -> Option<Self> {
-        [LossKind::State, LossKind::Sample, LossKind::Event, LossKind::Exchange, LossKind::Turn]
-            .into_iter()
-            .find(|k| *k as u8 == n)
+        use LossKind::{Datagram, Event, Exchange, Sample, State, Turn};
+        [State, Sample, Event, Exchange, Turn, Datagram].into_iter().find(|k| *k as u8 == n)
     }
 }
 
@@ -179,7 +181,7 @@ pub enum Cause {
     RingFull = 1,
     /// The kernel had no memory for a socket's storage.
     NoStorage = 2,
-    /// The connection table was full: the oldest row was given up.
+    /// A table was full: in the agent its oldest row was given up, in the kernel there was no room.
     TableFull = 3,
     /// The viewer did not keep up.
     SlowViewer = 4,

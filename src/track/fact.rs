@@ -33,6 +33,8 @@ pub enum Fact {
     },
     /// Latencies of turns at an end.
     Turns(TurnsFact),
+    /// What passed in a conversation over UDP.
+    Talk(TalkFact),
     /// A walk over all live sockets begins: what it does not meet is gone.
     WalkBegan {
         /// When.
@@ -45,6 +47,31 @@ pub enum Fact {
         /// Whether every socket could be reported; only then can absence be concluded from it.
         complete: bool,
     },
+}
+
+/// A conversation over UDP, with what passed since it was told last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TalkFact {
+    /// The socket; `generation` is 0.
+    pub id: EndId,
+    /// When the first datagram passed since it was last silent, and when the last.
+    pub first: BootNs,
+    /// See `first`.
+    pub last: BootNs,
+    /// This socket spoke first; else the peer.
+    pub sent_first: bool,
+    /// It may have begun before it was watched.
+    pub old: bool,
+    /// Own address.
+    pub local: Endpoint,
+    /// Peer's address.
+    pub peer: Endpoint,
+    /// Who holds the socket.
+    pub owner: OwnerFact,
+    /// Payload bytes sent, and received.
+    pub bytes: [u64; 2],
+    /// Datagrams sent, and received.
+    pub packets: [u64; 2],
 }
 
 /// Who holds a socket, as the source saw it.

@@ -20,12 +20,13 @@ mod roles;
 mod seal;
 mod stream;
 mod table;
+mod talks;
 #[cfg(test)]
 mod tests;
 mod tracked;
 mod walk;
 
 pub use delta::{Counted, Step};
-pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TurnsFact};
+pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TalkFact, TurnsFact};
 pub use piece::{Datagram, Early, Observation, Piece, Progress};
 pub use table::{Flushed, Track, TrackConfig};

@@ -71,6 +71,8 @@ pub struct Datagram<'a> {
     pub len: u32,
     /// The captured beginning of it.
     pub data: &'a [u8],
+    /// It is counted in a [`TalkFact`](super::TalkFact) too.
+    pub counted: bool,
 }
 
 /// One thing that a source says.

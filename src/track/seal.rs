@@ -125,7 +125,10 @@ impl Track {
             let Some(row) = self.rows.remove(&key) else { continue };
             for side in [row.connection.client, row.connection.server] {
                 let Some(end) = side.end else { continue };
-                self.ends.remove(&end.id);
+                // A conversation over UDP may have begun anew.
+                if self.ends.get(&end.id).is_some_and(|place| place.0 == key) {
+                    self.ends.remove(&end.id);
+                }
                 match end.isns {
                     Some(isns) => self.waiting.forget(end.id, isns),
                     None => self.waiting.forget_at(end.id, (end.owner.netns, end.local, end.peer)),

@@ -14,6 +14,7 @@ use super::join::Waiting;
 use super::listen::ListenSet;
 use super::owners::Owners;
 use super::piece::Observation;
+use super::talks::Talks;
 use super::tracked::{Tracked, slot};
 use super::walk::Walk;
 use crate::model::{
@@ -79,6 +80,7 @@ pub struct Track {
     pub(super) flows: Flows,
     pub(super) asked: Counting,
     pub(super) datagrams: Datagrams,
+    pub(super) talks: Talks,
     pub(super) far: FarAddresses,
     counts: ConnectionCounts,
     lost: u64,
@@ -105,6 +107,7 @@ impl Track {
             flows: Flows::default(),
             asked,
             datagrams: Datagrams::default(),
+            talks: Talks::default(),
             far: FarAddresses::default(),
             counts: ConnectionCounts::default(),
             lost: 0,
@@ -132,6 +135,7 @@ impl Track {
             Fact::ListenClosed { id, at } => self.listeners.close(id, at),
             Fact::FarListener { pass, netns, local } => self.listeners.note_far(pass, netns, local),
             Fact::Turns(f) => self.turns(&f),
+            Fact::Talk(f) => self.talk(&f),
             Fact::WalkBegan { at } => self.walk_began(at),
             Fact::WalkEnded { at, complete } => self.walk_ended(at, complete),
         }
@@ -465,7 +469,7 @@ impl Track {
         self.listeners.open(f.id, f.owner.netns, f.local, entity);
     }
 
-    fn step(&mut self, at: BootNs, key: u64, view: View, step: Step) {
+    pub(super) fn step(&mut self, at: BootNs, key: u64, view: View, step: Step) {
         self.steps.push_back(WaitingStep { at, key, view, step });
     }
 

@@ -126,6 +126,10 @@ fn end_lines(state: &State, end: &End, view: View, lines: &mut Vec<Line>) {
             figures::count(seen.retransmits.into())
         ),
     ));
+    if let Some((sent, received)) = seen.packets {
+        let (sent, received) = (figures::count(sent), figures::count(received));
+        lines.push(fact("datagrams", format!("{sent} sent  {received} received")));
+    }
     lines.push(fact("round trip", format!("{} smoothed  {} least", rtt(seen.srtt_us), rtt(seen.min_rtt_us))));
     let outcome = end.outcome.map_or_else(|| "none yet".to_owned(), |o| o.to_string());
     let role = if end.outcome.is_some_and(|o| o.is_failure()) { Role::Warn } else { Role::Text };

@@ -91,6 +91,10 @@ struct SeenJson {
     min_rtt_us: Option<u32>,
     retransmits: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
+    packets_sent: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets_received: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connect_us: Option<u64>,
@@ -161,6 +165,8 @@ fn seen(end: &End, seen: &Seen) -> SeenJson {
         srtt_us: seen.srtt_us,
         min_rtt_us: seen.min_rtt_us,
         retransmits: seen.retransmits,
+        packets_sent: seen.packets.map(|p| p.0),
+        packets_received: seen.packets.map(|p| p.1),
         outcome: end.outcome.map(Outcome::as_str),
         connect_us: end.connect_us(),
     }

@@ -236,10 +236,10 @@ mod tests {
     #[test]
     fn loss_is_summed_by_kind_and_by_place() {
         let s = object(&status(&samples::rich_status()));
-        assert_eq!(s["loss"]["total"], 35);
-        let by_kind = json!({"state": 7, "sample": 7, "event": 7, "exchange": 7, "turn": 7});
+        assert_eq!(s["loss"]["total"], 42);
+        let by_kind = json!({"state": 7, "sample": 7, "event": 7, "exchange": 7, "turn": 7, "datagram": 7});
         assert_eq!(s["loss"]["by_kind"], by_kind);
-        assert_eq!(s["loss"]["by_place"]["ring-full"], 5);
+        assert_eq!(s["loss"]["by_place"]["ring-full"], 6);
         assert_eq!(s["cost"]["cpu_seconds"], 1.25);
         assert_eq!(s["hooks"][1]["why_off"], "the kernel has no fentry");
     }

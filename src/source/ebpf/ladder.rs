@@ -64,9 +64,15 @@ pub(super) const EGRESS: Datum = Datum {
 };
 
 pub(super) const SOCKETS: Datum = Datum {
-    name: "DNS and QUIC, with who asked",
+    name: "who holds a UDP socket",
     hook: "cgroup/sock_create",
-    without: "no DNS facts, no names of far addresses, no QUIC",
+    without: "no UDP but for sockets older than webb: no DNS facts, no names of far addresses, no QUIC",
+    essential: false,
+};
+pub(super) const TALKS: Datum = Datum {
+    name: "UDP conversations",
+    hook: "iter/bpf_map_elem",
+    without: "of UDP only DNS and the first packets of QUIC are seen",
     essential: false,
 };
 

@@ -15,6 +15,7 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use super::iter::Iterator;
 use super::ladder::{self, Datum};
 use super::records::{Config, Counts};
+use super::walker::Iterators;
 use super::{EbpfError, EbpfOptions};
 use crate::model::Hook;
 
@@ -33,8 +34,7 @@ pub(super) struct Loaded {
     pub modes: HashMap<MapData, u64, u32>,
     /// In which direction the clients of adopted sockets speak, by cookie.
     pub roles: HashMap<MapData, u64, u32>,
-    pub walk: Option<Iterator>,
-    pub files: Option<Iterator>,
+    pub iterators: Iterators,
     pub hooks: Vec<Hook>,
 }
 
@@ -64,10 +64,18 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         }
         _ => return Err(EbpfError::Object("the object has no map `socks`".to_owned())),
     };
+    let talks = match ebpf.map("talks") {
+        Some(Map::HashMap(data)) => {
+            data.fd().as_fd().try_clone_to_owned().map_err(|e| EbpfError::Object(e.to_string()))?
+        }
+        _ => return Err(EbpfError::Object("the object has no map `talks`".to_owned())),
+    };
     let walk = iterator(&mut ebpf, "webb_walk", "bpf_sk_storage_map", &btf, Some(socks.as_fd()));
     let files = iterator(&mut ebpf, "webb_files", "task_file", &btf, None);
+    let talks = iterator(&mut ebpf, "webb_talks", "bpf_map_elem", &btf, Some(talks.as_fd()));
     hooks.push(ladder::WALK.row(walk.as_ref().map(|_| ()).map_err(Clone::clone)));
     hooks.push(ladder::FILES.row(files.as_ref().map(|_| ()).map_err(Clone::clone)));
+    hooks.push(ladder::TALKS.row(talks.as_ref().map(|_| ()).map_err(Clone::clone)));
     for (datum, name) in CGROUP_PROGRAMS {
         let loaded = match ebpf.program_mut(name) {
             Some(Program::CgroupSockAddr(p)) => p.load().map_err(|e| ladder::why(&e)),
@@ -88,8 +96,7 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         payload_ring: take(&mut ebpf, "payload_ring")?,
         modes: take(&mut ebpf, "modes")?,
         roles: take(&mut ebpf, "roles")?,
-        walk: walk.ok(),
-        files: files.ok(),
+        iterators: Iterators { sockets: walk.ok(), talks: talks.ok(), files: files.ok() },
         hooks,
         ebpf,
     })

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::model::{Cause, EndCounts, Hook, HookState, Loss, LossKind, Role, Totals};
-use crate::track::Observation;
+use crate::track::{Fact, Observation};
 
 pub use walker::{WalkDone, WalkKind, Walker};
 
@@ -132,7 +132,7 @@ impl EbpfSource {
         {
             return Err(EbpfError::Essential(why.clone()));
         }
-        let walker = Walker::spawn(loaded.walk.take(), loaded.files.take());
+        let walker = Walker::spawn(std::mem::take(&mut loaded.iterators));
         trim_heap();
         let rings = [options.state_ring_bytes, options.sample_ring_bytes, options.payload_ring_bytes];
         let ring_bytes = rings.into_iter().map(u64::from).sum();
@@ -178,8 +178,10 @@ impl EbpfSource {
     /// Reads up to `at_most` records of the walk; says how many there were.
     pub fn drain_samples(&mut self, at_most: usize, mut each: impl FnMut(Observation<'_>)) -> usize {
         drain(&mut self.loaded.sample_ring, at_most, &mut self.unknown_records, |bytes| {
-            self.sockets_met += 1;
-            records::parse_met(bytes).map(|fact| each(Observation::Fact(fact)))
+            let fact = records::parse_met(bytes)?;
+            self.sockets_met += u64::from(!matches!(fact, Fact::Talk(_)));
+            each(Observation::Fact(fact));
+            Some(())
         })
     }
 
@@ -262,6 +264,7 @@ impl EbpfSource {
                 n.pieces_lost += v.pieces_lost;
                 n.turns_lost += v.turns_lost;
                 n.messages_shed += v.messages_shed;
+                n.datagrams_lost += v.datagrams_lost;
             }
         }
         let of = |role: usize| EndCounts {
@@ -277,6 +280,7 @@ impl EbpfSource {
         loss.add(LossKind::State, Cause::NoStorage, n.no_storage);
         loss.add(LossKind::Exchange, Cause::RingFull, n.pieces_lost);
         loss.add(LossKind::Turn, Cause::RingFull, n.turns_lost);
+        loss.add(LossKind::Datagram, Cause::TableFull, n.datagrams_lost);
         loss.add(LossKind::Exchange, Cause::Budget, n.messages_shed);
         KernelCounts {
             ends: Totals { unknown: of(0), client: of(1), server: of(2) },

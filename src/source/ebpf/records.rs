@@ -5,7 +5,9 @@ use aya::Pod;
 use crate::model::{
     BootNs, EndId, Endpoint, Isns, Outcome, OwnerEvidence, ProcessKey, Role, RoleEvidence, Seen,
 };
-use crate::track::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TurnsFact};
+use crate::track::{
+    Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TalkFact, TurnsFact,
+};
 
 /// Scopes that the kernel side can hold (`WEBB_SCOPES`).
 pub(super) const SCOPES: usize = 32;
@@ -22,11 +24,15 @@ const MET: u8 = 6;
 const SAMPLE: u8 = 7;
 const ALIVE: u8 = 8;
 const FAR_LISTEN: u8 = 9;
+const TALK: u8 = 14;
 
 const F_ADOPTED: u8 = 1;
 const F_ESTABLISHED: u8 = 2;
 const F_NO_PORT: u8 = 4;
 const F_LATE_DATA: u8 = 16;
+
+const T_SENT_FIRST: u8 = 1;
+const T_OLD: u8 = 2;
 
 /// `struct webb_config`.
 #[repr(C)]
@@ -62,6 +68,7 @@ pub(super) struct Counts {
     pub pieces_lost: u64,
     pub turns_lost: u64,
     pub messages_shed: u64,
+    pub datagrams_lost: u64,
 }
 
 // SAFETY: repr(C), integers only, no padding (checked by `layouts_match_the_header`).
@@ -117,6 +124,28 @@ struct Record {
     turn: [u32; FEW_TURNS],
 }
 
+/// `struct webb_talk`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Talk {
+    kind: u8,
+    flags: u8,
+    pad: [u8; 2],
+    netns: u32,
+    cookie: u64,
+    netns_cookie: u64,
+    first: u64,
+    last: u64,
+    local: [u8; 16],
+    peer: [u8; 16],
+    local_port: u16,
+    peer_port: u16,
+    pad2: u32,
+    bytes: [u64; 2],
+    packets: [u64; 2],
+    owner: OwnerRecord,
+}
+
 /// `struct webb_sample`.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -168,6 +197,7 @@ impl Plain for Record {}
 impl Plain for Sample {}
 impl Plain for Alive {}
 impl Plain for FarListen {}
+impl Plain for Talk {}
 
 fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
     if bytes.len() < size_of::<T>() {
@@ -218,6 +248,7 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fact> {
             netns: l.netns,
             local: Endpoint::from_bytes(l.addr, l.port),
         }),
+        TALK => read::<Talk>(bytes).map(|t| Fact::Talk(from_talk(&t))),
         kind @ (ESTABLISHED | ENDED | NOT_SENT | LISTEN | LISTEN_END | MET) => {
             read::<Record>(bytes).map(|r| from_record(kind, &r))
         }
@@ -225,16 +256,34 @@ pub(super) fn parse(bytes: &[u8]) -> Option<Fact> {
     }
 }
 
+fn owner(o: &OwnerRecord, netns: u32) -> OwnerFact {
+    OwnerFact {
+        process: (o.pid != 0).then_some((ProcessKey { pid: o.pid, start_ns: o.start }, Comm(o.comm))),
+        evidence: OwnerEvidence::from_number(o.evidence as u8),
+        cgroup: o.cgroup,
+        netns,
+    }
+}
+
+fn from_talk(t: &Talk) -> TalkFact {
+    TalkFact {
+        id: EndId { netns_cookie: t.netns_cookie, cookie: t.cookie, generation: 0 },
+        first: BootNs(t.first),
+        last: BootNs(t.last),
+        sent_first: t.flags & T_SENT_FIRST != 0,
+        old: t.flags & T_OLD != 0,
+        local: Endpoint::from_bytes(t.local, t.local_port),
+        peer: Endpoint::from_bytes(t.peer, t.peer_port),
+        owner: owner(&t.owner, t.netns),
+        bytes: t.bytes,
+        packets: t.packets,
+    }
+}
+
 fn from_record(kind: u8, r: &Record) -> Fact {
     let id = EndId { netns_cookie: r.netns_cookie, cookie: r.cookie, generation: r.generation };
     let at = BootNs(r.at);
-    let owner = OwnerFact {
-        process: (r.owner.pid != 0)
-            .then_some((ProcessKey { pid: r.owner.pid, start_ns: r.owner.start }, Comm(r.owner.comm))),
-        evidence: OwnerEvidence::from_number(r.owner.evidence as u8),
-        cgroup: r.owner.cgroup,
-        netns: r.netns,
-    };
+    let owner = owner(&r.owner, r.netns);
     let local = Endpoint::from_bytes(r.local, r.local_port);
     match kind {
         LISTEN => {
@@ -283,6 +332,7 @@ fn seen(sent: u64, received: u64, srtt_us: u32, min_rtt_us: u32, retransmits: u3
         srtt_us: (srtt_us != 0).then_some(srtt_us),
         min_rtt_us: (min_rtt_us != u32::MAX).then_some(min_rtt_us),
         retransmits,
+        packets: None,
     }
 }
 
@@ -353,11 +403,12 @@ mod tests {
         // Sum of the members in bpf/webb.h: equal to the size means no padding on either side.
         assert_eq!(size_of::<OwnerRecord>(), 40);
         assert_eq!(size_of::<Record>(), 192);
+        assert_eq!(size_of::<Talk>(), 152);
         assert_eq!(size_of::<Sample>(), 64);
         assert_eq!(size_of::<Alive>(), 24);
         assert_eq!(size_of::<FarListen>(), 32);
         assert_eq!(size_of::<Config>(), 8 * 4 + SCOPES * 12);
-        assert_eq!(size_of::<Counts>(), 29 * 8);
+        assert_eq!(size_of::<Counts>(), 30 * 8);
     }
 
     proptest! {

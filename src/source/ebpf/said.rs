@@ -14,11 +14,14 @@ const TURNS_HEAD: usize = 40;
 const SAID_HEAD: usize = 48;
 /// `struct webb_piece`.
 const PIECE: usize = 32;
+/// Its member `flags`.
+const PIECE_FLAGS: usize = 30;
 /// `struct webb_said_at`.
 const AT_HEAD: usize = 104;
 
 const SENT: u8 = 1;
 const IN_ORDER: u8 = 2;
+const COUNTED: u8 = 4;
 
 /// A record read from the front.
 struct Reader<'a>(&'a [u8]);
@@ -130,6 +133,7 @@ fn said_at<'a>(kind: u8, bytes: &'a [u8], each: &mut impl FnMut(Observation<'a>)
     let (start, cgroup) = (r.u64()?, r.u64()?);
     let (pid, evidence) = (r.u32()?, r.u32()?);
     let comm = Comm(r.array()?);
+    let flags = *bytes.get(AT_HEAD + PIECE_FLAGS)?;
     let piece = piece(id, &mut Reader(bytes.get(AT_HEAD..)?))?;
     if kind == EARLY {
         each(Observation::Early(Early { netns, local, peer, piece }));
@@ -150,6 +154,7 @@ fn said_at<'a>(kind: u8, bytes: &'a [u8], each: &mut impl FnMut(Observation<'a>)
         owner,
         len: piece.len,
         data: piece.data,
+        counted: flags & COUNTED != 0,
     }));
     Some(())
 }

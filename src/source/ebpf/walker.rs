@@ -1,4 +1,4 @@
-//! The thread that runs the two iterators, so that the rings are read while they walk.
+//! The thread that runs the iterators, so that the rings are read while they walk.
 
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::iter::Iterator;
 /// Which iterator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WalkKind {
-    /// Over all watched sockets: samples.
+    /// Over all watched sockets, and conversations over UDP: samples.
     Sockets,
     /// Over all open files: adoption, owners.
     Files,
@@ -25,6 +25,15 @@ pub struct WalkDone {
     pub ok: bool,
 }
 
+/// Those that could be loaded.
+#[derive(Debug, Default)]
+pub(super) struct Iterators {
+    pub sockets: Option<Iterator>,
+    /// Over all conversations over UDP; runs after the one over sockets.
+    pub talks: Option<Iterator>,
+    pub files: Option<Iterator>,
+}
+
 /// Handle of the thread; one walk at a time.
 #[derive(Debug)]
 pub struct Walker {
@@ -34,17 +43,22 @@ pub struct Walker {
 }
 
 impl Walker {
-    pub(super) fn spawn(sockets: Option<Iterator>, files: Option<Iterator>) -> Walker {
+    pub(super) fn spawn(iterators: Iterators) -> Walker {
         let (start, starts) = sync_channel::<WalkKind>(1);
         let (dones, done) = sync_channel(1);
         let body = move || {
             while let Ok(kind) = starts.recv() {
-                let iterator = match kind {
-                    WalkKind::Sockets => &sockets,
-                    WalkKind::Files => &files,
-                };
+                let run = |i: &Option<Iterator>| i.as_ref().is_some_and(|i| i.run().is_ok());
                 let before = thread_cpu();
-                let ok = iterator.as_ref().is_some_and(|i| i.run().is_ok());
+                let ok = match kind {
+                    WalkKind::Sockets => {
+                        let ok = run(&iterators.sockets);
+                        // What it does not tell is told by the next.
+                        run(&iterators.talks);
+                        ok
+                    }
+                    WalkKind::Files => run(&iterators.files),
+                };
                 let took = thread_cpu().saturating_sub(before);
                 if dones.send(WalkDone { kind, took, ok }).is_err() {
                     return;

@@ -71,6 +71,7 @@ impl Udp {
             owner: crate::track::OwnerFact::default(),
             len: datagram.len,
             data: datagram.data,
+            counted: false,
         }));
     }
 

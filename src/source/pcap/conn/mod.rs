@@ -328,6 +328,7 @@ impl Conn {
             srtt_us: self.srtt_us,
             min_rtt_us: self.srtt_us,
             retransmits: self.retransmits,
+            packets: None,
         }
     }
 
