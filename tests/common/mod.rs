@@ -98,6 +98,7 @@ impl Drop for Cgroup {
         let _ = std::fs::write(self.path.join("cgroup.kill"), b"1");
         let deadline = Instant::now() + Duration::from_secs(5);
         while std::fs::remove_dir(&self.path).is_err() && self.path.exists() && Instant::now() < deadline {
+            // Between two tries: what was killed leaves the cgroup when the kernel is done with it.
             std::thread::sleep(Duration::from_millis(5));
         }
     }
