@@ -157,6 +157,7 @@ fn live() {
 
 fn over_ten_seconds(agent: &Agent) -> (f64, f64) {
     let (began, before) = (Instant::now(), agent.cpu_us());
+    // The time over which is measured.
     std::thread::sleep(Duration::from_secs(10));
     let share = (agent.cpu_us() - before) as f64 / began.elapsed().as_micros() as f64;
     let statm = std::fs::read_to_string(format!("/proc/{}/statm", agent.child.id())).unwrap();

@@ -159,6 +159,7 @@ fn exact(agent: &Agent, requests: u64) {
     let began = std::time::Instant::now();
     let mut seen = sums();
     while seen[0] < requests && began.elapsed() < Duration::from_secs(3) {
+        // Between two looks.
         std::thread::sleep(Duration::from_millis(200));
         seen = sums();
     }

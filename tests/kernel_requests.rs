@@ -12,7 +12,7 @@ use common::net::{Netns, wire};
 use common::{Cgroup, Workload, asker, needs_root, settled, until, until_for, watch, watch_requests};
 use serde_json::Value;
 use webb::agent::Agent;
-use webb::model::{Asked, Event, EventClass, Filter, LossKind, Protocol, Request, Tally, View};
+use webb::model::{Asked, Event, EventClass, Filter, HookState, LossKind, Protocol, Request, Tally, View};
 
 fn asked(agent: &Agent, server: SocketAddr, view: View) -> Asked {
     counted(agent, server, view).asked.map(|a| *a).unwrap_or_default()
@@ -107,6 +107,9 @@ fn without_decoding_turns_are_still_measured_and_nothing_is_captured() {
         assert!(a.protocols.is_empty() && a.targets.is_empty());
     }
     assert!(requests(&agent).is_empty());
+    let hooks = agent.store().status().hooks;
+    let off = hooks.iter().find(|h| h.datum.contains("request")).expect("a hook says that it is off");
+    assert!(matches!(&off.state, HookState::Off(why) if why.contains("--no-requests")), "{off:?}");
 }
 
 /// A connection that was open before webb is decoded from its next request on.

@@ -59,6 +59,7 @@ fn fail(message: &str) -> ! {
 fn watchdog(limit: Duration) {
     let mut last = (PROGRESS.load(Ordering::Relaxed), Instant::now());
     loop {
+        // Between two looks.
         std::thread::sleep(Duration::from_millis(200));
         let now = PROGRESS.load(Ordering::Relaxed);
         if now != last.0 || HOLDING.load(Ordering::Relaxed) {

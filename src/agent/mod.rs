@@ -27,7 +27,7 @@ use crate::track::{Track, TrackConfig};
 pub use clock::boot_now;
 pub use privileges::{Become, DropError, Kept, drop_privileges, keep_none};
 use source::Source;
-pub use source::{SourceError, SourceOptions, try_hooks};
+pub use source::{Decoding, SourceError, SourceOptions, try_hooks};
 
 /// How an agent is to run.
 #[derive(Clone, Debug)]
@@ -103,7 +103,10 @@ impl Agent {
                     node,
                     scopes,
                     label: options.label,
-                    budget: options.cpu_budget.filter(|_| options.source.requests).map(budget::Budget::new),
+                    budget: options
+                        .cpu_budget
+                        .filter(|_| options.source.decoding == Decoding::On)
+                        .map(budget::Budget::new),
                 })
             });
             match parts {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::args::{Global, RedactArg};
 use super::error::CliError;
-use crate::agent::{Agent, AgentOptions, Become, Readiness, SourceOptions, drop_privileges, keep_none};
+use crate::agent::{
+    Agent, AgentOptions, Become, Decoding, Readiness, SourceOptions, drop_privileges, keep_none,
+};
 use crate::identity::{RuntimeRoots, ScopeRoot, ScopeSpec, cgroup2_mount, resolve_scope};
 
 /// What the flags ask to be watched. `decode_host`: decode requests also where no scope is given.
@@ -22,7 +24,11 @@ pub(super) fn agent_options(global: &Global, decode_host: bool) -> Result<AgentO
             scopes,
             cgroup_mount: cgroup_mount.ok(),
             state_ring_bytes: global.ring,
-            requests: global.requests || !global.no_requests && (decode_host || !specs.is_empty()),
+            decoding: match () {
+                () if global.no_requests => Decoding::Unwanted,
+                () if global.requests || decode_host || !specs.is_empty() => Decoding::On,
+                () => Decoding::WholeHost,
+            },
             payload_ring_bytes: None,
             strict: global.redact == RedactArg::Strict,
             pids: Vec::new(),

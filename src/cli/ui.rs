@@ -179,6 +179,7 @@ async fn again<F>(
         if let Some(now) = now {
             let _ = fetch(now, feed.clone()).await;
         }
+        // The agent keeps no stream of these lists: the period is how old what is shown may be.
         tokio::time::sleep(every).await;
     }
 }

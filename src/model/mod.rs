@@ -7,6 +7,7 @@ mod connection;
 mod end;
 mod event;
 mod exchange;
+pub mod figures;
 mod filter;
 mod hist;
 mod ids;

@@ -47,6 +47,7 @@ pub(super) fn guarded<T>(
     incoming
         .then(|accepted| async {
             if accepted.is_err() {
+                // The listener stays ready while accepting fails: without a rest this would spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
             accepted
@@ -59,6 +60,7 @@ pub(super) fn guarded<T>(
             Some(Ok(Guarded {
                 io,
                 begun: Begun::default(),
+                // The time limit itself; given up with the first request.
                 deadline: Some(Box::pin(tokio::time::sleep(limits.handshake))),
                 // Ends when the sender is dropped: nothing is ever sent.
                 cut_off: Box::pin(async move { while cut_off.changed().await.is_ok() {} }),

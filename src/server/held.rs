@@ -22,6 +22,7 @@ impl<T: Send + Sync + 'static> Held<T> {
         let slot = Arc::new(Mutex::new(Some((value, permit))));
         let weak = Arc::downgrade(&slot);
         let timer = tokio::spawn(async move {
+            // The time limit itself; who is done earlier drops us, and this task with us.
             tokio::time::sleep(at_most).await;
             if let Some(slot) = weak.upgrade() {
                 slot.lock().unwrap_or_else(PoisonError::into_inner).take();

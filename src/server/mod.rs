@@ -175,6 +175,7 @@ where
         ended = serving => ended.map_err(|e| ServeError::Transport(tls::deepest(&e))),
         () = async {
             if when_asked.await.is_ok() {
+                // The time limit itself: if all streams end before, `serving` does, and wins.
                 tokio::time::sleep(limits.grace).await;
             } else {
                 std::future::pending().await

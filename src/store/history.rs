@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::merge::merge_adjacent;
 use crate::model::{Asked, EdgeSlice, Entity, Name, ProtocolCounts, Slice, TargetCounts};
+use crate::world::merge_adjacent;
 
 /// Slices in one coarse slice.
 const ROLL: usize = 10;

@@ -6,9 +6,9 @@
 //! what is given up is counted ([`Dropped`]).
 
 mod connections;
+mod edge_table;
 mod events;
 mod history;
-mod merge;
 mod names;
 #[cfg(test)]
 mod tests;
@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 pub use history::HistoryLimits;
-pub use merge::merge_adjacent;
 
 use crate::model::{
     AgentInstance, BootNs, Connection, ConnectionId, Entity, EntityId, Event, EventClass, EventKind, Filter,

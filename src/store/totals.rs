@@ -2,8 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::merge::{EdgeTable, merge_head};
+use super::edge_table::EdgeTable;
 use crate::model::{AgentInstance, BootNs, EdgeKey, Entity, EntityId, EntityKind, Name, NameKind, Slice};
+use crate::world::merge_head;
 
 #[derive(Debug)]
 pub(super) struct Totals {
@@ -30,9 +31,6 @@ impl Totals {
     }
 
     pub(super) fn merge(&mut self, slice: &Slice) {
-        if self.head.sequence == 0 {
-            self.head.start = slice.start;
-        }
         merge_head(&mut self.head, slice);
         self.edges.merge(&slice.edges);
         self.folded += self.edges.fold(self.limit, folded_key);

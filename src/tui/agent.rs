@@ -177,8 +177,8 @@ fn facts(status: &Status) -> Vec<Line> {
     if let Some(ns) = cost.bpf_ns {
         lines.push(text("kernel programs", figures::seconds(ns)));
     }
-    lines.push(text("resident memory", figures::bytes(cost.rss_bytes as f64)));
-    lines.push(text("maps and rings", figures::bytes(cost.bpf_bytes as f64)));
+    lines.push(text("resident memory", figures::bytes(cost.rss_bytes)));
+    lines.push(text("maps and rings", figures::bytes(cost.bpf_bytes)));
     lines.push(text("last walk", figures::micros(cost.walk_ns / 1000)));
     lines.push(text("sockets it met", figures::exact(cost.walk_sockets)));
     lines

@@ -245,8 +245,8 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
             (words, role),
             (micros(connect), calm),
             (micros(end.and_then(|(_, e)| e.seen.srtt_us).map(u64::from)), calm),
-            (figures::bytes(out as f64), calm),
-            (figures::bytes(back as f64), calm),
+            (figures::bytes(out), calm),
+            (figures::bytes(back), calm),
             (owners.join(" → "), calm),
         ];
         let mut x = 1;

@@ -61,8 +61,7 @@ pub fn summary(e: &Edge, lines: &mut Vec<Line>) {
     }
     if e.undecoded > 0 {
         lines.push(vec![(
-            format!("~ {} not decoded: the figures are a lower bound", figures::bytes(e.undecoded as f64))
-                .into(),
+            format!("~ {} not decoded: the figures are a lower bound", figures::bytes(e.undecoded)).into(),
             Role::Warn,
         )]);
     }

@@ -45,7 +45,7 @@ pub fn lines(state: &State, c: &Connection) -> Vec<Line> {
     let (out, back) = c.bytes();
     lines.push(vec![
         muted("bytes      "),
-        text(format!("{} to the server, {} back", figures::bytes(out as f64), figures::bytes(back as f64))),
+        text(format!("{} to the server, {} back", figures::bytes(out), figures::bytes(back))),
         muted(c.view().map_or_else(String::new, |(v, _)| format!("  ({}'s view)", v.as_str()))),
     ]);
     for (title, side, view) in [("Client", &c.client, View::Client), ("Server", &c.server, View::Server)] {
@@ -121,8 +121,8 @@ fn end_lines(state: &State, end: &End, view: View, lines: &mut Vec<Line>) {
         "sent",
         format!(
             "{}  received {}  retransmits {}",
-            figures::bytes(seen.bytes_sent as f64),
-            figures::bytes(seen.bytes_received as f64),
+            figures::bytes(seen.bytes_sent),
+            figures::bytes(seen.bytes_received),
             figures::count(seen.retransmits.into())
         ),
     ));

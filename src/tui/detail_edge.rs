@@ -159,8 +159,8 @@ fn both_views(e: &Edge, lines: &mut Vec<Line>) {
     row("closed", &|c| figures::count(c.closed), Role::Text);
     row("found open", &|c| figures::count(c.adopted), Role::Text);
     row("open now", &|c| figures::count(c.open), Role::Text);
-    row("bytes to server", &|c| figures::bytes(c.bytes_to_server as f64), Role::Text);
-    row("bytes to client", &|c| figures::bytes(c.bytes_to_client as f64), Role::Text);
+    row("bytes to server", &|c| figures::bytes(c.bytes_to_server), Role::Text);
+    row("bytes to client", &|c| figures::bytes(c.bytes_to_client), Role::Text);
     row("retransmits", &|c| figures::count(c.retransmits), Role::Text);
     for o in OUTCOMES {
         let n = |c: Option<&Counters>| c.map_or(0, |c| c.outcomes[o.index()]);

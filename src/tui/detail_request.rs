@@ -48,8 +48,8 @@ pub fn lines(state: &State, event: &Event, width: u16) -> Vec<Line> {
     both_ends(r.by_client.as_ref(), r.by_server.as_ref(), r.shape, width, &mut lines);
     lines.push(Vec::new());
     lines.push(heading("Size"));
-    lines.push(vec![muted("asked      "), text(figures::bytes(r.request_bytes as f64))]);
-    lines.push(vec![muted("answered   "), text(figures::bytes(r.response_bytes as f64))]);
+    lines.push(vec![muted("asked      "), text(figures::bytes(r.request_bytes))]);
+    lines.push(vec![muted("answered   "), text(figures::bytes(r.response_bytes))]);
     lines.push(Vec::new());
     lines.push(heading("Connection"));
     let c = &event.connection;

@@ -1,48 +1,13 @@
-//! Figures that can be read while they move: three significant digits, unit attached. The caller
+//! Figures that can be read while they move, beside those of [`crate::model::figures`]. The caller
 //! aligns them right in a column of fixed width.
 
 use std::net::IpAddr;
 
 use super::shown::Latency;
+use crate::model::figures::scale;
+pub use crate::model::figures::{NONE, byte_rate, bytes, count, rate, sig3};
 use crate::model::{BootNs, Hist, UtcOffset};
 use crate::world::Timed;
-
-/// Shown where there is no figure.
-pub const NONE: &str = "-";
-
-/// Three significant digits with a factor: `0`, `0.20`, `8.40`, `12.0`, `820`, `1.24k`, `3.40M`.
-pub fn sig3(x: f64) -> String {
-    scaled(x, "")
-}
-
-fn scaled(x: f64, gap: &str) -> String {
-    const FACTORS: [&str; 5] = ["", "k", "M", "G", "T"];
-    if !x.is_finite() || x <= 0.0 {
-        return format!("0{gap}");
-    }
-    if x < 0.005 {
-        return format!("<0.01{gap}");
-    }
-    let (mut x, mut factor) = (x, 0);
-    // 999.5 would be printed as 1000.
-    while x >= 999.5 && factor + 1 < FACTORS.len() {
-        x /= 1000.0;
-        factor += 1;
-    }
-    let decimals = if x < 9.995 {
-        2
-    } else if x < 99.95 {
-        1
-    } else {
-        0
-    };
-    format!("{x:.decimals$}{gap}{}", FACTORS[factor])
-}
-
-/// A count: whole up to 9,999, then as [`sig3`].
-pub fn count(n: u64) -> String {
-    if n < 10_000 { n.to_string() } else { sig3(n as f64) }
-}
 
 /// An exact count with its thousands apart: `20,480`.
 pub fn exact(n: u64) -> String {
@@ -57,31 +22,11 @@ pub fn exact(n: u64) -> String {
     out
 }
 
-/// Per second: `1.24k/s`.
-pub fn rate(x: f64) -> String {
-    format!("{}/s", sig3(x))
-}
-
 /// Per second where there is little room: two significant digits, `41/s`, `0.9/s`, `1.2k/s`.
 pub fn short_rate(x: f64) -> String {
-    const FACTORS: [&str; 4] = ["", "k", "M", "G"];
-    let (mut x, mut factor) = (if x.is_finite() { x.max(0.0) } else { 0.0 }, 0);
-    while x >= 999.5 && factor + 1 < FACTORS.len() {
-        x /= 1000.0;
-        factor += 1;
-    }
+    let (x, prefix) = scale(if x.is_finite() { x.max(0.0) } else { 0.0 });
     let decimals = usize::from(x > 0.0 && x < 9.95);
-    if x > 0.0 && x < 0.05 { "<0.1/s".into() } else { format!("{x:.decimals$}{}/s", FACTORS[factor]) }
-}
-
-/// Bytes, decimal units: `820 B`, `3.40 MB`.
-pub fn bytes(n: f64) -> String {
-    if n < 999.5 { format!("{n:.0} B") } else { format!("{}B", scaled(n, " ")) }
-}
-
-/// Bytes per second: `3.40 MB/s`.
-pub fn byte_rate(x: f64) -> String {
-    format!("{}/s", bytes(x))
+    if x > 0.0 && x < 0.05 { "<0.1/s".into() } else { format!("{x:.decimals$}{prefix}/s") }
 }
 
 /// A duration in microseconds: `80 µs`, `2.10 ms`, `48 ms`, `1.20 s`, `3 min`.
@@ -195,30 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_significant_digits() {
-        for (x, text) in [
-            (0.0, "0"),
-            (-1.0, "0"),
-            (f64::NAN, "0"),
-            (0.001, "<0.01"),
-            (0.2, "0.20"),
-            (8.4, "8.40"),
-            (9.996, "10.0"),
-            (12.0, "12.0"),
-            (99.96, "100"),
-            (820.4, "820"),
-            (999.6, "1.00k"),
-            (1_240.0, "1.24k"),
-            (3.4e6, "3.40M"),
-            (7e15, "7000T"),
-        ] {
-            assert_eq!(sig3(x), text, "{x}");
-        }
-    }
-
-    #[test]
-    fn units_are_attached() {
-        assert_eq!(rate(1_240.0), "1.24k/s");
+    fn little_room_and_exact_counts() {
         for (x, text) in [
             (0.0, "0/s"),
             (0.01, "<0.1/s"),
@@ -229,16 +151,10 @@ mod tests {
         ] {
             assert_eq!(short_rate(x), text);
         }
-        assert_eq!(byte_rate(3.4e6), "3.40 MB/s");
-        assert_eq!(byte_rate(0.0), "0 B/s");
-        assert_eq!(bytes(820.0), "820 B");
-        assert_eq!(bytes(999.9), "1.00 kB");
         assert_eq!(
             [exact(0), exact(999), exact(20_480), exact(1_000_000)],
             ["0", "999", "20,480", "1,000,000"]
         );
-        assert_eq!(count(9_999), "9999");
-        assert_eq!(count(20_000), "20.0k");
     }
 
     #[test]

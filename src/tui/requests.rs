@@ -316,7 +316,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let time = latency(r);
         let timed = if r.shape == Shape::Unary { Role::Text } else { Role::Muted };
         let late = if time.starts_with("no ") { role } else { timed };
-        let size = |n: u64| figures::bytes(n as f64);
+        let size = |n: u64| figures::bytes(n);
         let cells: [(String, Role); 8] = [
             (if width >= 72 { clock.millis(event.at) } else { clock.time(event.at) }, Role::Muted),
             (place(event, names), Role::Strong),

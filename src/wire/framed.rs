@@ -1,7 +1,7 @@
 //! Messages that begin with their length: cut out of the bytes of one direction, their heads shown,
 //! their bodies skipped without a copy. Kafka, MongoDB and AMQP are framed so.
 
-use super::decoder::Span;
+use super::decoder::{Span, Speaker, Told};
 use crate::model::BootNs;
 
 /// How messages of a protocol are framed.
@@ -271,6 +271,46 @@ impl Framer {
     fn lose(&mut self) {
         self.head.clear();
         (self.total, self.seen, self.shown, self.lost) = (0, 0, false, true);
+    }
+}
+
+/// Both directions of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Framers {
+    pub client: Framer,
+    pub server: Framer,
+}
+
+impl Framers {
+    /// The one of a side.
+    pub(super) fn of(&mut self, from: Speaker) -> &mut Framer {
+        match from {
+            Speaker::Client => &mut self.client,
+            Speaker::Server => &mut self.server,
+        }
+    }
+
+    /// Tells what the end of a connection leaves: an answer whose rest was not seen, requests that
+    /// were not answered, and the one that was being said.
+    pub(super) fn end(
+        &self,
+        at: BootNs,
+        answering: Option<Told>,
+        waiting: impl Iterator<Item = Told>,
+        asking: Option<Told>,
+        out: &mut Vec<Told>,
+    ) {
+        if let Some(mut told) = answering {
+            if let (Some(span), Some((bytes, _))) = (&mut told.response, self.server.partial()) {
+                (span.last, span.bytes) = (at, bytes);
+            }
+            out.push(told);
+        }
+        out.extend(waiting);
+        if let (Some(mut told), Some((bytes, _))) = (asking, self.client.partial()) {
+            told.request.bytes = bytes;
+            out.push(told);
+        }
     }
 }
 

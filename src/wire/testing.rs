@@ -1,9 +1,11 @@
-//! For the tests of decoders: conversations from captures, and the property that any split of the
-//! bytes gives the same result.
+//! For the tests of decoders: conversations from captures, and the properties that any split of the
+//! bytes gives the same result and that anything is survived.
 
 use std::path::Path;
 
-use super::decoder::{Decoder, Speaker, Told};
+use proptest::prelude::*;
+
+use super::decoder::{Decoder, Sniff, Speaker, Told};
 use crate::model::BootNs;
 
 /// A run of bytes by one speaker at one time.
@@ -52,6 +54,117 @@ pub fn decode_cut(decoder: &mut impl Decoder, conversation: &[Said], cuts: &[usi
     }
     decoder.end(at, &mut out);
     out
+}
+
+/// Something that happens to a decoder.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// These bytes.
+    Bytes(Speaker, Vec<u8>),
+    /// So many bytes that are missing.
+    Gap(Speaker, u64),
+    /// A turn.
+    Turn(Speaker),
+}
+
+fn speaker() -> impl Strategy<Value = Speaker> + Clone {
+    prop_oneof![Just(Speaker::Client), Just(Speaker::Server)]
+}
+
+/// Steps of any kind, most of them with such pieces.
+pub fn steps(piece: impl Strategy<Value = Vec<u8>> + 'static) -> impl Strategy<Value = Vec<Step>> {
+    let random = prop::collection::vec(any::<u8>(), 0..64);
+    let len = prop_oneof![0u64..2000, any::<u64>(), Just(u64::MAX / 2)];
+    let step = prop_oneof![
+        4 => (speaker(), piece).prop_map(|(s, data)| Step::Bytes(s, data)),
+        1 => (speaker(), random).prop_map(|(s, data)| Step::Bytes(s, data)),
+        1 => (speaker(), len).prop_map(|(s, n)| Step::Gap(s, n)),
+        2 => speaker().prop_map(Step::Turn),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+/// Pieces of these.
+pub fn pieces(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    (prop::sample::select(seeds), any::<(u16, u16)>()).prop_map(|(seed, (a, b))| {
+        let from = usize::from(a) % (seed.len() + 1);
+        let len = usize::from(b) % (seed.len() - from + 1);
+        seed[from..from + len].to_vec()
+    })
+}
+
+/// These words in any order, said by anyone.
+pub fn made_of(words: &'static [&'static [u8]]) -> impl Strategy<Value = Vec<Said>> {
+    let run = (speaker(), prop::collection::vec(prop::sample::select(words), 1..8));
+    prop::collection::vec(run, 1..12).prop_map(|runs| {
+        let of = |(i, (from, words)): (usize, (Speaker, Vec<&[u8]>))| said(from, i as u64, words.concat());
+        runs.into_iter().enumerate().map(of).collect()
+    })
+}
+
+/// Such conversations with turns anywhere, and gaps with noise behind them.
+pub fn damaged(conversation: impl Strategy<Value = Vec<Said>>) -> impl Strategy<Value = Vec<Step>> {
+    let noise = prop::collection::vec(any::<u8>(), 0..64);
+    let gaps = prop::collection::vec((speaker(), 0u64..2000), 0..20);
+    (conversation, gaps, any::<u64>(), noise).prop_map(|(conversation, gaps, turns, noise)| {
+        let mut steps = Vec::new();
+        for (i, s) in conversation.into_iter().enumerate() {
+            if turns >> (i % 64) & 1 == 1 {
+                steps.push(Step::Turn(s.from));
+            }
+            steps.push(Step::Bytes(s.from, s.data));
+            if let Some((from, len)) = gaps.get(i) {
+                steps.extend([Step::Gap(*from, *len), Step::Bytes(*from, noise.clone())]);
+            }
+        }
+        steps
+    })
+}
+
+/// Anything is survived: does this to a decoder and ends it. `holds` looks at it after each step. No
+/// more exchanges are told than bytes were seen, no more bytes counted as undecoded than were said, and
+/// targets are short.
+pub fn survive<D: Decoder>(decoder: &mut D, steps: &[Step], holds: impl Fn(&D)) -> Vec<Told> {
+    let mut out = Vec::new();
+    let (mut offsets, mut said, mut seen, mut undecoded) = ([0u64; 2], 0u64, 0, 0u64);
+    let endless = [Speaker::Client, Speaker::Server].map(|from| Step::Gap(from, u64::MAX));
+    for (i, step) in steps.iter().chain(&endless).enumerate() {
+        let at = BootNs(i as u64);
+        let (from, len) = match step {
+            Step::Bytes(from, data) => {
+                decoder.bytes(*from, at, offsets[*from as usize], data, &mut out);
+                seen += data.len();
+                (from, data.len() as u64)
+            }
+            Step::Gap(from, len) => {
+                decoder.gap(*from, at, offsets[*from as usize], *len, &mut out);
+                (from, *len)
+            }
+            Step::Turn(from) => {
+                decoder.turn(*from, &mut out);
+                (from, 0)
+            }
+        };
+        let offset = &mut offsets[*from as usize];
+        *offset = offset.saturating_add(len);
+        said = said.saturating_add(len);
+        undecoded = undecoded.saturating_add(decoder.take_undecoded());
+        assert!(undecoded <= said, "{undecoded} of {said} bytes were not decoded");
+        holds(decoder);
+    }
+    decoder.end(BootNs(u64::MAX), &mut out);
+    assert!(out.len() <= seen, "{} exchanges in {seen} bytes", out.len());
+    assert!(out.iter().all(|t| t.target.known().is_none_or(|target| target.len() < 600)));
+    out
+}
+
+/// [`survive`] for the function that finds the protocol.
+pub fn survive_sniffing(sniff: fn(&[u8], &[u8]) -> Sniff, steps: &[Step]) {
+    for step in steps {
+        if let Step::Bytes(_, data) = step {
+            let _ = (sniff(data, b""), sniff(b"", data), sniff(data, data));
+        }
+    }
 }
 
 /// The TCP conversations of a small capture (classic pcap, little endian, Ethernet, Linux cooked or

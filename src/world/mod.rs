@@ -15,7 +15,7 @@ mod view;
 pub use asked::{AskedPoint, Timed};
 pub use builder::{Far, SliceBuilder};
 pub use filter::{Filter, FilterError, Subject};
-pub use merge::{merge_adjacent, merge_beside};
+pub use merge::{close, merge_adjacent, merge_beside, merge_head, merge_later};
 pub use names::{NameTable, Workload, WorkloadId};
 pub use rows::{EdgeId, EdgeRow, Point, WorkloadRow};
 pub use view::{Health, World};

@@ -17,7 +17,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use webb::agent::{Agent, AgentOptions, Readiness, SourceOptions};
+use webb::agent::{Agent, AgentOptions, Decoding, Readiness, SourceOptions};
 use webb::identity::{ScopeRoot, cgroup2_mount};
 use webb::model::{Connection, Filter, LossKind, Status};
 
@@ -98,6 +98,7 @@ impl Drop for Cgroup {
         let _ = std::fs::write(self.path.join("cgroup.kill"), b"1");
         let deadline = Instant::now() + Duration::from_secs(5);
         while std::fs::remove_dir(&self.path).is_err() && self.path.exists() && Instant::now() < deadline {
+            // Between two tries: what was killed leaves the cgroup when the kernel is done with it.
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -182,13 +183,13 @@ pub fn watch_with(scopes: &[&Cgroup], state_ring_bytes: Option<u32>) -> Agent {
 
 /// One that decodes what is asked, too.
 pub fn watch_requests(scopes: &[&Cgroup]) -> Agent {
-    start(scopes, SourceOptions { requests: true, ..SourceOptions::default() })
+    start(scopes, SourceOptions { decoding: Decoding::On, ..SourceOptions::default() })
 }
 
 /// The same with a small ring for what is said.
 pub fn watch_requests_with(scopes: &[&Cgroup], payload_ring_bytes: u32) -> Agent {
     let source = SourceOptions { payload_ring_bytes: Some(payload_ring_bytes), ..SourceOptions::default() };
-    start(scopes, SourceOptions { requests: true, ..source })
+    start(scopes, SourceOptions { decoding: Decoding::On, ..source })
 }
 
 fn start(scopes: &[&Cgroup], source: SourceOptions) -> Agent {

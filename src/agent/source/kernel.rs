@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::SourceOptions;
+use super::{Decoding, SourceOptions};
 use crate::identity;
 use crate::model::{BootNs, EndId, Hook, Loss, Role, Totals};
 use crate::source::ebpf::{
@@ -21,6 +21,7 @@ const WALK_TICK: Duration = Duration::from_millis(2);
 /// The kernel side, with its walks.
 pub(in crate::agent) struct Kernel {
     ebpf: EbpfSource,
+    decoding: Decoding,
     walker: Walker,
     schedule: Schedule,
     sample_lost_before: u64,
@@ -51,17 +52,18 @@ const FILES_EVERY: Duration = Duration::from_secs(30);
 impl Kernel {
     /// Loads and attaches everything that this kernel and our privileges allow.
     pub(super) fn open(options: &SourceOptions) -> Result<Kernel, EbpfError> {
+        let decode = options.decoding == Decoding::On;
         let (ebpf, walker) = EbpfSource::open(&EbpfOptions {
             scopes: options.scopes.iter().map(root).collect(),
             attach_at: attach_at(options),
             state_ring_bytes: options.state_ring_bytes.unwrap_or(STATE_RING_BYTES),
             sample_ring_bytes: sample_ring_bytes(sockets_in_use()),
-            payload_ring_bytes: options.payload_ring_bytes.unwrap_or(if options.requests {
+            payload_ring_bytes: options.payload_ring_bytes.unwrap_or(if decode {
                 PAYLOAD_RING_BYTES
             } else {
                 TURNS_RING_BYTES
             }),
-            decode: options.requests,
+            decode,
         })?;
         let now = Instant::now();
         let schedule = Schedule {
@@ -73,6 +75,7 @@ impl Kernel {
         };
         Ok(Kernel {
             ebpf,
+            decoding: options.decoding,
             walker,
             schedule,
             sample_lost_before: 0,
@@ -85,7 +88,7 @@ impl Kernel {
 
     /// Each datum with its hook.
     pub(super) fn hooks(&self) -> Vec<Hook> {
-        self.ebpf.hooks().to_vec()
+        self.ebpf.hooks().iter().cloned().chain(self.decoding.off()).collect()
     }
 
     /// Waits a tick at most, and gives what there is. `slice_end`: the walk is timed to be over just

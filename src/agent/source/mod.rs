@@ -15,6 +15,39 @@ use crate::track::Observation;
 use kernel::Kernel;
 use polled::Polled;
 
+/// Whether requests are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decoding {
+    /// They are.
+    On,
+    /// They are not wanted.
+    #[default]
+    Unwanted,
+    /// The whole host is watched, and nobody asked for them.
+    WholeHost,
+}
+
+impl Decoding {
+    /// Why they are not decoded; `None` when they are.
+    fn off(self) -> Option<Hook> {
+        let (why, advice) = match self {
+            Decoding::On => return None,
+            Decoding::Unwanted => ("it was not asked for (--no-requests)", "leave --no-requests out"),
+            Decoding::WholeHost => {
+                ("the whole host is watched", "add --requests, or a scope such as --unit or --cgroup")
+            }
+        };
+        Some(Hook {
+            datum: "requests".to_owned(),
+            hook: "decoding".to_owned(),
+            state: HookState::Off(why.to_owned()),
+            without: "requests are not decoded; turns are measured".to_owned(),
+            advice: advice.to_owned(),
+            essential: false,
+        })
+    }
+}
+
 /// How to open a source.
 #[derive(Clone, Debug, Default)]
 pub struct SourceOptions {
@@ -26,8 +59,8 @@ pub struct SourceOptions {
     pub state_ring_bytes: Option<u32>,
     /// Size of the ring of what is said, bytes; `None` = the default.
     pub payload_ring_bytes: Option<u32>,
-    /// Capture what is said, for decoding.
-    pub requests: bool,
+    /// Whether what is said is captured, for decoding.
+    pub decoding: Decoding,
     /// Tell of requests only their kind and how they went, not what they are about.
     pub strict: bool,
     /// Watch only these processes; for the view without eBPF, where no cgroups could be made.
@@ -212,5 +245,25 @@ fn no_ebpf(why: &EbpfError) -> Hook {
         without: "the view is that of sock_diag: what is open once a second".to_owned(),
         advice: "run `sudo webb`; `webb doctor` says what is missing".to_owned(),
         essential: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The view of requests looks for a hook by this word, and shows why and what to do.
+    #[test]
+    fn decoding_that_is_off_says_why_and_what_to_do() {
+        assert_eq!(Decoding::On.off(), None);
+        for (decoding, why, advice) in [
+            (Decoding::Unwanted, "--no-requests", "leave --no-requests out"),
+            (Decoding::WholeHost, "whole host", "--requests"),
+        ] {
+            let hook = decoding.off().unwrap();
+            assert!(hook.datum.contains("request") && !hook.essential, "{hook:?}");
+            assert!(matches!(&hook.state, HookState::Off(said) if said.contains(why)), "{hook:?}");
+            assert!(hook.advice.contains(advice), "{hook:?}");
+        }
     }
 }

@@ -61,6 +61,7 @@ impl Polled {
         let clock = Instant::now();
         let timely = self.walks == 0 || slice_end.since(now) <= 110_000_000;
         if clock < self.due || !timely {
+            // Nothing wakes us: sock_diag is only ever asked. A tick, because the pipeline has more to do.
             std::thread::sleep(TICK);
             return;
         }

@@ -67,46 +67,7 @@ pub(in crate::wire) fn heads_only(
     (out, decoder.take_undecoded())
 }
 
-/// Something that happens to a decoder.
-#[derive(Clone, Debug)]
-pub(in crate::wire) enum Step {
-    Bytes(bool, Vec<u8>),
-    Gap(bool, u64),
-    Turn(bool),
-}
-
-/// Any bytes, gaps and turns, with small numbers among them so that lengths are often possible.
-pub(in crate::wire) fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let small = prop::collection::vec(prop_oneof![Just(0u8), 0u8..24, any::<u8>()], 0..80);
-    let step = prop_oneof![
-        4 => (any::<bool>(), small).prop_map(|(who, b)| Step::Bytes(who, b)),
-        1 => (any::<bool>(), prop_oneof![0u64..200, any::<u64>()]).prop_map(|(who, n)| Step::Gap(who, n)),
-        2 => any::<bool>().prop_map(Step::Turn),
-    ];
-    prop::collection::vec(step, 0..60)
-}
-
-/// Does them to a decoder: the number of exchanges told and of bytes said.
-pub(in crate::wire) fn survive(decoder: &mut impl Decoder, steps: &[Step]) -> (usize, u64) {
-    let who = |server: bool| if server { Speaker::Server } else { Speaker::Client };
-    let mut out = Vec::new();
-    let mut offsets = [0u64; 2];
-    for (i, step) in steps.iter().enumerate() {
-        let at = BootNs(i as u64);
-        match step {
-            Step::Bytes(server, data) => {
-                let offset = &mut offsets[usize::from(*server)];
-                decoder.bytes(who(*server), at, *offset, data, &mut out);
-                *offset = offset.saturating_add(data.len() as u64);
-            }
-            Step::Gap(server, len) => {
-                let offset = &mut offsets[usize::from(*server)];
-                decoder.gap(who(*server), at, *offset, *len, &mut out);
-                *offset = offset.saturating_add(*len);
-            }
-            Step::Turn(server) => decoder.turn(who(*server), &mut out),
-        }
-    }
-    decoder.end(BootNs(steps.len() as u64), &mut out);
-    (out.len(), offsets[0].saturating_add(offsets[1]))
+/// Small numbers among any bytes, so that lengths are often possible.
+pub(in crate::wire) fn small() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop_oneof![Just(0u8), 0u8..24, any::<u8>()], 0..80)
 }

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::decoder::{Decoder, Sniff, Span, Speaker, Told};
-use super::framed::{Event, Framer, Framing, Head};
+use super::framed::{Event, Framers, Framing, Head};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 use request::Request;
 
@@ -68,8 +68,7 @@ pub fn sniff(client: &[u8], server: &[u8]) -> Sniff {
 /// Decoder of one Kafka connection. It may begin at any message.
 #[derive(Debug, Default)]
 pub struct Kafka {
-    client: Framer,
-    server: Framer,
+    framers: Framers,
     state: State,
 }
 
@@ -105,40 +104,27 @@ impl Kafka {
 
 impl Decoder for Kafka {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
-        let Kafka { client, server, state } = self;
-        let framer = if from == Speaker::Client { client } else { server };
+        let Kafka { framers, state } = self;
+        let framer = framers.of(from);
         let missed = framer.bytes(&FRAMING, at, offset, data, &mut |event| state.on(from, event, out));
         self.state.undecoded = self.state.undecoded.saturating_add(missed);
     }
 
     fn gap(&mut self, from: Speaker, at: BootNs, _offset: u64, len: u64, out: &mut Vec<Told>) {
-        let Kafka { client, server, state } = self;
-        let framer = if from == Speaker::Client { client } else { server };
+        let Kafka { framers, state } = self;
+        let framer = framers.of(from);
         let missed = framer.gap(at, len, &mut |event| state.on(from, event, out));
         self.state.undecoded = self.state.undecoded.saturating_add(missed);
     }
 
     fn turn(&mut self, from: Speaker, _out: &mut Vec<Told>) {
-        match from {
-            Speaker::Client => self.client.turn(),
-            Speaker::Server => self.server.turn(),
-        }
+        self.framers.of(from).turn();
     }
 
     fn end(&mut self, at: BootNs, out: &mut Vec<Told>) {
         let State { asking, pending, answering, .. } = &mut self.state;
-        if let Some(mut told) = answering.take() {
-            // The rest of the answer was not seen; its code was.
-            if let (Some(span), Some((bytes, _))) = (&mut told.response, self.server.partial()) {
-                (span.last, span.bytes) = (at, bytes);
-            }
-            out.push(told);
-        }
-        out.extend(pending.drain(..).map(|p| p.told));
-        if let (Some(mut p), Some((bytes, _))) = (asking.take(), self.client.partial()) {
-            p.told.request.bytes = bytes;
-            out.push(p.told);
-        }
+        let waiting = pending.drain(..).map(|p| p.told);
+        self.framers.end(at, answering.take(), waiting, asking.take().map(|p| p.told), out);
     }
 
     fn take_undecoded(&mut self) -> u64 {
@@ -147,7 +133,7 @@ impl Decoder for Kafka {
 
     fn over(&self) -> Option<Known<Protocol>> {
         // Not by the broker: after a gap among the requests its answers are of unknown ones.
-        self.client.is_astray().then_some(Known::Unknown("no longer Kafka"))
+        self.framers.client.is_astray().then_some(Known::Unknown("no longer Kafka"))
     }
 }
 

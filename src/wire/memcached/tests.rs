@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::Shape;
 use crate::wire::decoder::Sniff;
-use crate::wire::testing::{Said, conversations, decode, decode_cut, said};
+use crate::wire::testing::{
+    Said, conversations, damaged, decode, decode_cut, made_of, said, survive, survive_sniffing,
+};
 use Speaker::{Client as C, Server as S};
 
 fn capture() -> Vec<Vec<Said>> {
@@ -167,7 +169,7 @@ fn what_is_not_memcached_is_given_up() {
 }
 
 fn any_conversation() -> impl Strategy<Value = Vec<Said>> {
-    let words: &[&[u8]] = &[
+    let made = made_of(&[
         b"get a\r\n",
         b"VALUE a 0 1\r\n",
         b"x\r\n",
@@ -192,14 +194,7 @@ fn any_conversation() -> impl Strategy<Value = Vec<Said>> {
         b"\x81\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0",
         b"\x80\x09\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\0\0\0\0\0k",
         b"\x81\x10\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x02\0\0\0\0\0\0\0\0k",
-    ];
-    let piece = (any::<bool>(), proptest::collection::vec(proptest::sample::select(words), 1..8));
-    let made = proptest::collection::vec(piece, 1..12).prop_map(|pieces| {
-        let of = |(i, (c, words)): (usize, (bool, Vec<&[u8]>))| {
-            said(if c { C } else { S }, i as u64, words.concat())
-        };
-        pieces.into_iter().enumerate().map(of).collect()
-    });
+    ]);
     prop_oneof![1 => proptest::sample::select(capture()), 5 => made]
 }
 
@@ -212,31 +207,11 @@ proptest! {
     }
 
     #[test]
-    fn anything_is_survived(
-        c in any_conversation(),
-        gaps in proptest::collection::vec((any::<bool>(), 0u64..2000), 0..20),
-        turns in any::<u64>(),
-        noise in proptest::collection::vec(any::<u8>(), 0..64),
-    ) {
-        let (mut d, mut out) = (Memcached::new(), Vec::new());
-        let mut offset = 0;
-        for (i, s) in c.iter().enumerate() {
-            if turns >> (i % 64) & 1 == 1 {
-                d.turn(s.from, &mut out);
-            }
-            d.bytes(s.from, s.at, offset, &s.data, &mut out);
-            offset += s.data.len() as u64;
-            if let Some((client, len)) = gaps.get(i) {
-                d.gap(if *client { C } else { S }, s.at, offset, *len, &mut out);
-                d.bytes(s.from, s.at, offset + len, &noise, &mut out);
-            }
-            prop_assert!(d.queue.pending.len() <= PENDING);
-        }
-        d.gap(C, BootNs(1), u64::MAX - 5, u64::MAX / 2, &mut out);
-        d.gap(S, BootNs(1), 5, u64::MAX / 2, &mut out);
-        d.end(BootNs(2), &mut out);
+    fn anything_is_survived(steps in damaged(any_conversation())) {
+        let mut d = Memcached::new();
+        survive(&mut d, &steps, |d| assert!(d.queue.pending.len() <= PENDING));
         prop_assert!(d.queue.pending.is_empty());
-        let _ = (sniff(&noise, b""), sniff(b"", &noise), sniff(&noise, &noise));
+        survive_sniffing(sniff, &steps);
     }
 
     #[test]

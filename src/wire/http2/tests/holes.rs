@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::crafted::frame;
 use super::*;
-use crate::wire::testing::{decode, decode_cut, said};
+use crate::wire::testing::{decode, decode_cut, said, steps, survive, survive_sniffing};
 
 const CAPTURES: [&str; 4] = ["grpc-python.pcap", "http2-nginx.pcap", "http2-h2load.pcap", "http2-push.pcap"];
 
@@ -275,25 +275,10 @@ proptest! {
 
     #[test]
     fn anything_is_survived(
-        runs in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..80), 0u64..60), 0..40),
-        adopted in any::<bool>(),
+        steps in steps(prop::collection::vec(any::<u8>(), 0..80)), adopted in any::<bool>(),
     ) {
-        let mut http2 = Http2::new(adopted);
-        let mut out = Vec::new();
-        let mut offsets = [0u64; 2];
-        for (i, (server, data, gap)) in runs.iter().enumerate() {
-            let from = if *server { Speaker::Server } else { Speaker::Client };
-            let (at, offset) = (BootNs(i as u64), &mut offsets[usize::from(*server)]);
-            http2.turn(from, &mut out);
-            http2.bytes(from, at, *offset, data, &mut out);
-            *offset += data.len() as u64;
-            if *gap > 0 {
-                http2.gap(from, at, *offset, *gap, &mut out);
-                *offset += gap;
-            }
-        }
-        http2.end(BootNs(99), &mut out);
-        prop_assert!(out.len() <= 1024 + runs.len() * 80);
+        survive(&mut Http2::new(adopted), &steps, |_| ());
+        survive_sniffing(sniff, &steps);
     }
 
     #[test]
