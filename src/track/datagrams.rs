@@ -67,6 +67,10 @@ impl Track {
         } else {
             self.quic(id, d, &mut told);
         }
+        let undecoded = self.datagrams.queries.take_undecoded();
+        if undecoded > 0 {
+            self.asked.undecoded(&mut self.rows, key, view, undecoded);
+        }
         self.tell_datagrams(told);
     }
 
@@ -101,7 +105,7 @@ impl Track {
         let other = self.waiting.meet_at(id, (netns, d.local, d.peer), role);
         let joined = other.and_then(|(other, role)| self.join(&end, other, role));
         let place = joined.unwrap_or_else(|| {
-            let far = EntityKind::Far { addr: end.peer.addr }.id();
+            let far = EntityKind::far(end.peer.addr).id();
             let (mut row, view) = Tracked::new(end, far);
             row.connection.transport = Transport::Udp;
             row.settle();
@@ -148,13 +152,8 @@ impl Track {
     fn tell_datagrams(&mut self, mut told: Vec<(EndId, Told)>) {
         for (id, t) in told.drain(..) {
             let Some(&(key, view)) = self.ends.get(&id) else { continue };
-            if view == View::Client
-                && let Some(dns) = &t.dns
-                && !dns.answers.is_empty()
-            {
-                self.far.resolved(dns, t.response.map_or(t.request.last, |r| r.last));
-            }
-            self.asked.told(&mut self.rows, key, view, t);
+            let searched = self.heard_dns(key, view, &t);
+            self.asked.told(&mut self.rows, key, view, t, searched);
         }
         self.datagrams.told = told;
     }

@@ -208,7 +208,7 @@ pub fn entities(state: &State, ids: &[EntityId], most: usize, lines: &mut Vec<Li
                 None => format!("program {comm} in cgroup id {cgroup}"),
             },
             Some(EntityKind::Process { comm, key, .. }) => format!("process {comm}[{}]", key.pid),
-            Some(EntityKind::Far { addr }) => format!("address {addr}, not on this host or out of scope"),
+            Some(EntityKind::Far { addr, .. }) => format!("address {addr}, not on this host or out of scope"),
             Some(EntityKind::OtherFar { .. }) => "addresses beyond the limit, folded".to_owned(),
             None => "nothing is known of it".to_owned(),
         };
