@@ -110,7 +110,7 @@ pub enum NameKind {
     Address = 6,
     /// Many addresses folded into one.
     Folded = 7,
-    /// Name that a DNS answer gave for the address.
+    /// Name whose DNS question was answered with the address.
     Dns = 8,
 }
 

@@ -213,9 +213,13 @@ pub fn entities(state: &State, ids: &[EntityId], most: usize, lines: &mut Vec<Li
             None => "nothing is known of it".to_owned(),
         };
         lines.push(vec![muted("           "), text(what)]);
-        for n in names.names(*id).iter().skip(1) {
+        // One name may have led to several addresses, each with its own evidence.
+        let far = matches!(names.entity(*id), Some(EntityKind::Far { .. }));
+        let told = usize::from(!far || ids.len() == 1);
+        for (i, n) in names.names(*id).iter().enumerate().skip(told) {
             lines.push(vec![muted(format!(
-                "             also {} {} ({})",
+                "             {} {} {} ({})",
+                if i == 0 { "as" } else { "also" },
                 n.kind.as_str(),
                 n.name,
                 n.source
