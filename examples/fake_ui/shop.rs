@@ -135,7 +135,7 @@ impl Shop {
 
     fn kind(&self, i: usize) -> EntityKind {
         match self.services[i].1 {
-            NameKind::Address => EntityKind::Far { addr: IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34)) },
+            NameKind::Address => EntityKind::far(IpAddr::V4(Ipv4Addr::new(93, 184, 216, 34))),
             _ => EntityKind::Program {
                 node: 1,
                 cgroup: 100 + i as u64,

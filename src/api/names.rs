@@ -20,12 +20,16 @@ pub(super) fn entity_to_pb(e: &Entity) -> pb::Entity {
             pid: key.pid,
             start_ns: key.start_ns,
         }),
-        EntityKind::Far { addr } => Kind::Far(addr_bytes(*addr)),
+        EntityKind::Far { addr, .. } => Kind::Far(addr_bytes(*addr)),
         EntityKind::OtherFar { anchor, port } => {
             Kind::OtherFar(pb::OtherFar { anchor: anchor.0, port: u32::from(*port) })
         }
     };
-    pb::Entity { id: e.id.0, kind: Some(kind) }
+    let far_name = match &e.kind {
+        EntityKind::Far { name: Some(name), .. } => cut(name),
+        _ => String::new(),
+    };
+    pb::Entity { id: e.id.0, far_name, kind: Some(kind) }
 }
 
 pub(super) fn entity_from_pb(e: pb::Entity) -> Result<Entity, InvalidMessage> {
@@ -43,7 +47,13 @@ pub(super) fn entity_from_pb(e: pb::Entity) -> Result<Entity, InvalidMessage> {
             key: ProcessKey { pid: p.pid, start_ns: p.start_ns },
             comm: shared_text(p.comm, "Program.comm")?,
         },
-        Kind::Far(bytes) => EntityKind::Far { addr: addr(&bytes, "Entity.far")? },
+        Kind::Far(bytes) => EntityKind::Far {
+            addr: addr(&bytes, "Entity.far")?,
+            name: match e.far_name.as_str() {
+                "" => None,
+                _ => Some(shared_text(e.far_name, "Entity.far_name")?),
+            },
+        },
         Kind::OtherFar(o) => {
             EntityKind::OtherFar { anchor: EntityId(o.anchor), port: port(o.port, "OtherFar.port")? }
         }

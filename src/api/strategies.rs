@@ -190,7 +190,10 @@ fn entity() -> BoxedStrategy<Entity> {
         (any::<u64>(), any::<u64>(), process_key(), words()).prop_map(|(node, cgroup, key, comm)| {
             EntityKind::Process { node, cgroup, key, comm: comm.into() }
         }),
-        ip().prop_map(|addr| EntityKind::Far { addr }),
+        (ip(), proptest::option::of(words())).prop_map(|(addr, name)| EntityKind::Far {
+            addr,
+            name: name.filter(|n| !n.is_empty()).map(Into::into)
+        }),
         (entity_id(), any::<u16>()).prop_map(|(anchor, port)| EntityKind::OtherFar { anchor, port }),
     ];
     kind.prop_map(|kind| Entity { id: kind.id(), kind }).boxed()

@@ -226,6 +226,10 @@ pub struct Histogram {
 pub struct Entity {
     #[prost(fixed64, tag = "1")]
     pub id: u64,
+    /// Of a far address: the name that led those who connect to it there, as their own DNS questions
+    /// were answered. Two names of one address are two entities. Empty where that is not known.
+    #[prost(string, tag = "6")]
+    pub far_name: ::prost::alloc::string::String,
     #[prost(oneof = "entity::Kind", tags = "2, 3, 4, 5")]
     pub kind: ::core::option::Option<entity::Kind>,
 }

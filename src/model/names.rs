@@ -32,6 +32,9 @@ pub enum EntityKind {
     Far {
         /// The address.
         addr: IpAddr,
+        /// The name that led those who connect to it, where their own DNS questions say so: two names
+        /// of one address are two entities.
+        name: Option<Arc<str>>,
     },
     /// Addresses beyond the limit of one server port or one client, folded with exact counters.
     OtherFar {
@@ -43,6 +46,11 @@ pub enum EntityKind {
 }
 
 impl EntityKind {
+    /// A far address, however it was found.
+    pub fn far(addr: IpAddr) -> Self {
+        EntityKind::Far { addr, name: None }
+    }
+
     /// The stable id of this entity.
     pub fn id(&self) -> EntityId {
         let h = match self {
@@ -55,10 +63,13 @@ impl EntityKind {
                 .number(u64::from(key.pid))
                 .number(key.start_ns)
                 .bytes(comm.as_bytes()),
-            EntityKind::Far { addr } => match addr {
-                IpAddr::V4(a) => StableHasher::new("far").bytes(&a.octets()),
-                IpAddr::V6(a) => StableHasher::new("far").bytes(&a.octets()),
-            },
+            EntityKind::Far { addr, name } => {
+                let far = match addr {
+                    IpAddr::V4(a) => StableHasher::new("far").bytes(&a.octets()),
+                    IpAddr::V6(a) => StableHasher::new("far").bytes(&a.octets()),
+                };
+                name.as_ref().map_or(far, |name| far.bytes(name.as_bytes()))
+            }
             EntityKind::OtherFar { anchor, port } => {
                 StableHasher::new("other").number(anchor.0).number(u64::from(*port))
             }
@@ -99,7 +110,7 @@ pub enum NameKind {
     Address = 6,
     /// Many addresses folded into one.
     Folded = 7,
-    /// Name that a DNS answer gave for the address.
+    /// Name whose DNS question was answered with the address.
     Dns = 8,
 }
 

@@ -260,7 +260,8 @@ pub struct Request {
     pub request_bytes: u64,
     /// Bytes answered.
     pub response_bytes: u64,
-    /// More that the answer says, such as the addresses of a DNS name; empty = nothing.
+    /// More that the answer says, such as the addresses of a DNS name, and how it was come by: asked
+    /// again, or through a search list; empty = nothing.
     pub note: Cow<'static, str>,
     /// How the protocol is known.
     pub evidence: Cow<'static, str>,

@@ -57,7 +57,7 @@ fn slice(n: u64) -> Slice {
 }
 
 fn far(n: u32) -> Entity {
-    let kind = EntityKind::Far { addr: std::net::Ipv4Addr::from(n).into() };
+    let kind = EntityKind::far(std::net::Ipv4Addr::from(n).into());
     Entity { id: kind.id(), kind }
 }
 

@@ -7,7 +7,8 @@ use super::fact::TurnsFact;
 use super::table::Track;
 use super::tracked::{Tracked, slot};
 use crate::model::{Asked, BootNs, EndId, Known, Protocol, Request, Timing, View};
-use crate::wire::{Record, Span, Told};
+use crate::wire::dns::Storm;
+use crate::wire::{Dns, Record, Span, Told};
 
 /// Labels (methods and targets) that are shared; beyond it sharing begins anew.
 const LABELS: usize = 16_384;
@@ -100,8 +101,15 @@ impl Counting {
         }
     }
 
-    /// An exchange at one end.
-    pub(super) fn told(&mut self, rows: &mut Rows, key: u64, view: View, mut told: Told) {
+    /// An exchange at one end; of a DNS lookup that ends with it, how it went through a search list.
+    pub(super) fn told(
+        &mut self,
+        rows: &mut Rows,
+        key: u64,
+        view: View,
+        mut told: Told,
+        searched: Option<Storm>,
+    ) {
         if self.strict {
             told.dns = None;
             if told.target != Known::Absent {
@@ -128,7 +136,7 @@ impl Counting {
         }
         let key_of_exchange = told.key;
         let target = (!target.is_empty()).then_some(target);
-        let request = request(told, target, view, timing);
+        let request = request(told, searched, target, view, timing);
         let other = match view {
             View::Client => View::Server,
             View::Server => View::Client,
@@ -291,7 +299,13 @@ fn timing(told: &Told) -> Timing {
     Timing { asked, asked_all, answered, answered_all }
 }
 
-fn request(told: Told, target: Option<Arc<str>>, view: View, timing: Timing) -> Request {
+fn request(
+    told: Told,
+    searched: Option<Storm>,
+    target: Option<Arc<str>>,
+    view: View,
+    timing: Timing,
+) -> Request {
     let why = |why: &'static str| Some(why.into());
     let target_unknown = match &told.target {
         Known::Unknown(reason) => why(reason),
@@ -302,21 +316,7 @@ fn request(told: Told, target: Option<Arc<str>>, view: View, timing: Timing) -> 
         Known::Unknown(reason) => (None, why(reason)),
         Known::Absent => (None, None),
     };
-    let note = told.dns.map_or(std::borrow::Cow::Borrowed(""), |dns| {
-        let answers = dns.answers.iter().map(|a| match &a.record {
-            Record::Address(addr) => addr.to_string(),
-            Record::Alias(name) => format!("CNAME {name}"),
-        });
-        let mut note: String = answers.take(8).collect::<Vec<_>>().join(", ");
-        if dns.retries > 0 {
-            note.push_str(&format!(
-                "{}asked {} times",
-                if note.is_empty() { "" } else { "; " },
-                dns.retries + 1
-            ));
-        }
-        note.into()
-    });
+    let note = told.dns.map_or(std::borrow::Cow::Borrowed(""), |dns| dns_note(&dns, searched).into());
     Request {
         protocol: told.protocol,
         shape: told.shape,
@@ -335,6 +335,20 @@ fn request(told: Told, target: Option<Arc<str>>, view: View, timing: Timing) -> 
     }
 }
 
+/// What the answer to a question says, and what it took to get it.
+fn dns_note(dns: &Dns, searched: Option<Storm>) -> String {
+    let answers = dns.answers.iter().map(|a| match &a.record {
+        Record::Address(addr) => addr.to_string(),
+        Record::Alias(name) => format!("CNAME {name}"),
+    });
+    let said = answers.take(8).collect::<Vec<_>>().join(", ");
+    let retried = (dns.retries > 0).then(|| format!("asked {} times", u32::from(dns.retries) + 1));
+    let searched = searched
+        .map(|s| format!("search list: looked for {}, {} names below it do not exist", s.name, s.tries));
+    let parts = [(!said.is_empty()).then_some(said), retried, searched];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
 /// One exchange as both ends saw it: what one could not read the other one may have.
 fn both(mut a: Request, b: Request) -> Request {
     a.by_client = a.by_client.or(b.by_client);
@@ -344,6 +358,10 @@ fn both(mut a: Request, b: Request) -> Request {
     }
     if a.status.is_none() {
         (a.status, a.status_unknown, a.verdict) = (b.status, b.status_unknown, b.verdict);
+    }
+    // What led to a question is known at the asker's end.
+    if a.note.len() < b.note.len() {
+        a.note = b.note;
     }
     a.request_bytes = a.request_bytes.max(b.request_bytes);
     a.response_bytes = a.response_bytes.max(b.response_bytes);

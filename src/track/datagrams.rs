@@ -49,6 +49,10 @@ impl Track {
         } else {
             self.quic(id, d, &mut told);
         }
+        let undecoded = self.datagrams.queries.take_undecoded();
+        if undecoded > 0 {
+            self.asked.undecoded(&mut self.rows, key, view, undecoded);
+        }
         self.tell_datagrams(told);
     }
 
@@ -89,13 +93,8 @@ impl Track {
     fn tell_datagrams(&mut self, mut told: Vec<(EndId, Told)>) {
         for (id, t) in told.drain(..) {
             let Some(&(key, view)) = self.ends.get(&id) else { continue };
-            if view == View::Client
-                && let Some(dns) = &t.dns
-                && !dns.answers.is_empty()
-            {
-                self.far.resolved(dns, t.response.map_or(t.request.last, |r| r.last));
-            }
-            self.asked.told(&mut self.rows, key, view, t);
+            let searched = self.heard_dns(key, view, &t);
+            self.asked.told(&mut self.rows, key, view, t, searched);
         }
         self.datagrams.told = told;
     }

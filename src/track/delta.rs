@@ -40,7 +40,7 @@ pub(super) struct Waiting {
 }
 
 /// A step, given to its edge.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
     /// Which edge.
     pub edge: EdgeKey,

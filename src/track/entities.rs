@@ -32,7 +32,7 @@ impl Entities {
         let Some((key, comm)) = owner.process else {
             // A capture knows addresses only.
             if *owner == OwnerFact::default() {
-                return self.describe(EntityKind::Far { addr });
+                return self.describe(EntityKind::far(addr));
             }
             return self.describe(EntityKind::Program {
                 node: self.node,

@@ -1,96 +1,118 @@
 //! Far addresses: described when a connection first has one, and named by what the workloads' own DNS
 //! questions were answered.
+//!
+//! A far server is an entity of its own for each name that led to it: two clients that resolved one
+//! address under two names have two edges. A connection gets its name when it is first told, and
+//! again if an answer that came before it is read later, until its first slice is sealed. Where the
+//! client did not ask itself, the address has the names that anyone was led by.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::model::{BootNs, Connection, Entity, EntityId, EntityKind, Name, NameKind};
-use crate::wire::{Dns, Record};
+use super::resolved::{Asker, Led, Resolved};
+use super::table::Track;
+use crate::model::{
+    BootNs, Connection, Entity, EntityId, EntityKind, Name, NameKind, ProcessKey, Shape, Verdict, View,
+};
+use crate::wire::Told;
+use crate::wire::dns::{Storm, Storms};
 
-/// Addresses that are remembered; beyond it they are described again, and no more are named.
-const ADDRESSES: usize = 65_536;
-/// Names that are kept of one address.
-const NAMES: usize = 16;
+/// Far addresses that are remembered as described; beyond it they are described again.
+const DESCRIBED: usize = 65_536;
 
 /// What is known of far addresses.
 #[derive(Debug, Default)]
 pub(super) struct FarAddresses {
-    described: HashSet<EntityId>,
-    resolved: HashMap<IpAddr, Resolved>,
+    resolved: Resolved,
+    /// With the least and the most names that led someone there by then; 0 of those without a name
+    /// of their own.
+    described: HashMap<EntityId, (usize, usize)>,
+    /// Connections to far servers that were not sealed yet.
+    unsealed: Vec<Unsealed>,
+    /// Addresses to which another name leads someone since the last look.
+    changed: HashSet<IpAddr>,
+    searches: Storms<(Asker, Option<ProcessKey>)>,
+    fresh: Vec<Entity>,
     names: Vec<Name>,
 }
 
-/// Names whose resolution gave one address.
 #[derive(Debug)]
-struct Resolved {
-    names: Vec<Box<str>>,
-    source: Arc<str>,
-    at: BootNs,
-}
-
-impl Resolved {
-    /// Several names behind one address are not told apart: which one was meant is not known.
-    fn name(&self, entity: EntityId) -> Name {
-        let first = self.names.first().map_or("", |n| n);
-        let name = match self.names.len() {
-            0 | 1 => Arc::from(first),
-            n => format!("{first} (or {} more)", n - 1).into(),
-        };
-        Name { entity, name, kind: NameKind::Dns, source: self.source.clone(), from: self.at }
-    }
+struct Unsealed {
+    key: u64,
+    addr: IpAddr,
+    opened: BootNs,
+    looked: bool,
 }
 
 impl FarAddresses {
-    /// Far addresses that connections name for the first time, to be described with them: edges,
-    /// which fold, describe their own.
+    /// A row begins: if its server is far, a name may have led there.
+    pub(super) fn watch(&mut self, key: u64, c: &Connection) {
+        if let (Some(client), None, true) = (&c.client.end, &c.server.end, c.role_known)
+            && let Some(opened) = client.opened.known()
+        {
+            self.unsealed.push(Unsealed { key, addr: c.server.address.addr, opened, looked: false });
+        }
+    }
+
+    /// What began before `end` is counted: it keeps the name that it has.
+    pub(super) fn sealed(&mut self, end: BootNs) {
+        self.unsealed.retain(|u| u.opened >= end);
+    }
+
+    /// Far addresses that are used for the first time, those of these connections among them: to be
+    /// described with them. Edges, which fold, describe their own.
     pub(super) fn fresh<'a>(
         &mut self,
         connections: impl Iterator<Item = &'a Arc<Connection>>,
     ) -> Vec<Entity> {
-        let mut fresh = Vec::new();
         for c in connections {
             for side in [&c.client, &c.server].into_iter().filter(|s| s.end.is_none()) {
-                let kind = EntityKind::Far { addr: side.address.addr };
-                if self.described.len() >= ADDRESSES {
-                    self.described.clear();
+                let kind = EntityKind::far(side.address.addr);
+                if kind.id() != side.entity || self.described.contains_key(&side.entity) {
+                    continue;
                 }
-                if kind.id() == side.entity && self.described.insert(side.entity) {
-                    self.names.extend(self.resolved.get(&side.address.addr).map(|r| r.name(side.entity)));
-                    fresh.push(Entity { id: side.entity, kind });
-                }
+                self.describe(side.entity, kind, (0, 0));
+                let known = self.resolved.anyone(side.address.addr);
+                self.names.extend(known.map(|led| anyones(side.entity, led)));
             }
         }
-        fresh
+        std::mem::take(&mut self.fresh)
     }
 
-    /// A question for an address was answered. The name is kept beyond its time to live: the
-    /// connections that were made with it last longer.
-    pub(super) fn resolved(&mut self, dns: &Dns, now: BootNs) {
-        let aliases = dns.answers.iter().filter_map(|a| match &a.record {
-            Record::Alias(to) => Some(&**to),
-            Record::Address(_) => None,
-        });
-        let chain: Vec<&str> = std::iter::once(&*dns.name).chain(aliases).take(8).collect();
-        let source: Arc<str> = format!("DNS answer {}", chain.join(" → ")).into();
-        for answer in &dns.answers {
-            let Record::Address(addr) = answer.record else { continue };
-            if self.resolved.len() >= ADDRESSES && !self.resolved.contains_key(&addr) {
-                return;
-            }
-            let known = self.resolved.entry(addr).or_insert_with(|| Resolved {
-                names: Vec::new(),
-                source: source.clone(),
-                at: now,
-            });
-            if known.names.contains(&dns.name) || known.names.len() >= NAMES {
-                continue;
-            }
-            known.names.push(dns.name.clone());
-            (known.source, known.at) = (source.clone(), now);
-            let entity = EntityKind::Far { addr }.id();
-            self.names.push(known.name(entity));
+    fn describe(&mut self, id: EntityId, kind: EntityKind, names: (usize, usize)) {
+        if self.described.len() >= DESCRIBED {
+            self.described.clear();
         }
+        if self.described.insert(id, names).is_none() {
+            self.fresh.push(Entity { id, kind });
+        }
+    }
+
+    /// The entity of an address to which a name, the latest of `n`, led a client.
+    fn led(&mut self, u: &Unsealed, asker: Asker, led: &Led, n: usize) -> EntityId {
+        let kind = EntityKind::Far { addr: u.addr, name: Some(led.name.clone()) };
+        let id = kind.id();
+        let before = self.described.get(&id).copied();
+        let (least, most) = before.map_or((n, n), |(least, most)| (least.min(n), most.max(n)));
+        if before == Some((least, most)) {
+            return id;
+        }
+        self.describe(id, kind, (least, most));
+        let latest = match (least, most) {
+            (_, 1) => String::new(),
+            (least, most) if least == most => format!("; latest of {most} names that led there"),
+            (_, most) => format!("; latest of up to {most} names that led there"),
+        };
+        let source = format!("{}, asked by the client's own {}{latest}", led.source, asker.as_str());
+        self.names.push(Name {
+            entity: id,
+            name: led.name.clone(),
+            kind: NameKind::Dns,
+            source: source.into(),
+            from: u.opened,
+        });
+        id
     }
 
     /// Names that were learnt since the last call.
@@ -99,29 +121,54 @@ impl FarAddresses {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::wire::Answer;
+/// The name of an address that connections have whose clients did not ask themselves.
+fn anyones(entity: EntityId, led: Led) -> Name {
+    let source = format!("{}, asked by another process, or after connecting", led.source).into();
+    Name { entity, name: led.name, kind: NameKind::Dns, source, from: led.at }
+}
 
-    fn dns(name: &str, alias: Option<&str>, addr: [u8; 4]) -> Dns {
-        let mut answers: Vec<Answer> = Vec::new();
-        if let Some(alias) = alias {
-            answers.push(Answer { name: name.into(), record: Record::Alias(alias.into()), ttl: 1 });
+impl Track {
+    /// Takes what a DNS exchange at a client's end says of addresses; if a lookup that went through a
+    /// search list is over with it, that one.
+    pub(super) fn heard_dns(&mut self, key: u64, view: View, told: &Told) -> Option<Storm> {
+        let (Some(dns), Some(response), View::Client) = (&told.dns, told.response, view) else { return None };
+        let end = self.rows.get(&key)?.connection.client.end.as_ref()?;
+        let asker = Asker::of(end);
+        if !dns.answers.is_empty() {
+            let (own, anyone) = self.far.resolved.answered(asker, dns, response.last);
+            self.far.changed.extend(own);
+            for addr in anyone {
+                let entity = EntityKind::far(addr).id();
+                let known = self.far.resolved.anyone(addr);
+                self.far.names.extend(known.map(|led| anyones(entity, led)));
+            }
         }
-        answers.push(Answer { name: name.into(), record: Record::Address(addr.into()), ttl: 1 });
-        Dns { name: name.into(), kind: 1, rcode: 0, answers, retries: 0 }
+        // A server that fails says nothing of whether the name exists.
+        let says = matches!(told.verdict, Verdict::Ok | Verdict::ClientError) && told.shape == Shape::Unary;
+        let process = end.owner.process.as_ref().map(|p| p.key);
+        says.then(|| self.far.searches.observe((asker, process), dns, told.verdict, response.last))?
     }
 
-    #[test]
-    fn an_address_is_named_by_the_question_and_two_questions_are_said() {
-        let mut far = FarAddresses::default();
-        far.resolved(&dns("api.test", Some("lb.test"), [10, 0, 0, 1]), BootNs(1));
-        far.resolved(&dns("api.test", Some("lb.test"), [10, 0, 0, 1]), BootNs(2));
-        let names = far.take_names();
-        assert_eq!(names.len(), 1);
-        assert_eq!((&*names[0].name, &*names[0].source), ("api.test", "DNS answer api.test → lb.test"));
-        far.resolved(&dns("cdn.test", None, [10, 0, 0, 1]), BootNs(3));
-        assert_eq!(&*far.take_names()[0].name, "api.test (or 1 more)");
+    /// Gives the far servers of new connections the names that led there.
+    pub(super) fn name_far(&mut self) {
+        let changed = std::mem::take(&mut self.far.changed);
+        let mut unsealed = std::mem::take(&mut self.far.unsealed);
+        for u in unsealed.iter_mut().filter(|u| !u.looked || changed.contains(&u.addr)) {
+            u.looked = true;
+            let Some(row) = self.rows.get_mut(&u.key) else { continue };
+            let c = &row.connection;
+            let (Some(client), None) = (&c.client.end, &c.server.end) else { continue };
+            let asker = Asker::of(client);
+            let Some((led, n)) = self.far.resolved.led(asker, u.addr, u.opened) else { continue };
+            row.connection.server.entity = self.far.led(u, asker, &led, n);
+            if row.far_name.as_ref() != Some(&led.name) {
+                row.far_name = Some(led.name);
+                self.touch(u.key);
+            }
+        }
+        self.far.unsealed = unsealed;
     }
 }
+
+#[cfg(test)]
+mod tests;

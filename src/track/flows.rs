@@ -262,7 +262,8 @@ impl Track {
             self.asked.undecoded(&mut self.rows, key, view, undecoded);
         }
         for t in told.drain(..) {
-            self.asked.told(&mut self.rows, key, view, t);
+            let searched = self.heard_dns(key, view, &t);
+            self.asked.told(&mut self.rows, key, view, t, searched);
         }
         self.flows.told = told;
     }

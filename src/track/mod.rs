@@ -16,6 +16,7 @@ mod join;
 mod listen;
 mod owners;
 mod piece;
+mod resolved;
 mod roles;
 mod seal;
 mod stream;

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use super::delta::{Counted, Step};
 use super::table::{Flushed, Track};
 use super::tracked::Tracked;
-use crate::model::{Asked, BootNs, EdgeKey, EndState, Endpoint, EntityId, EntityKind, View};
+use crate::model::{Asked, BootNs, EdgeKey, End, EndState, Endpoint, EntityId, EntityKind, View};
 use crate::world::Far;
 
 impl Track {
     /// Events and changes since the last flush.
     pub fn flush(&mut self, now: BootNs) -> Flushed {
         self.settle_flows(now);
+        self.name_far();
         let mut out = Flushed {
             entities: self.entities.take_fresh(),
             processes: std::mem::take(&mut self.owners.fresh_processes),
@@ -109,11 +110,14 @@ impl Track {
         }
         for row in self.rows.values() {
             for view in [View::Client, View::Server] {
-                if row.side(view).end.as_ref().is_some_and(|e| e.state == EndState::Established) {
+                // What began since then is of the next slice, where it may have got a name.
+                let is_open = |e: &End| e.state == EndState::Established && e.opened < end;
+                if row.side(view).end.as_ref().is_some_and(is_open) {
                     open(self.edge(row), self.far(row), view);
                 }
             }
         }
+        self.far.sealed(end);
         while let Some(&(at, key)) = self.over.front()
             && at < end
             && !self.walk.is_held(key)
@@ -155,8 +159,12 @@ impl Track {
         let server_known = c.server.end.is_some() || self.server_entity(row) != c.server.entity;
         // A capture has the client's end, but knows no more of it than its address.
         let addr = c.client.address.addr;
-        let client_far = c.client.end.is_none() || c.client.entity == EntityKind::Far { addr }.id();
-        Far { client: client_far.then_some(addr), server: (!server_known).then_some(c.server.address.addr) }
+        let client_far = c.client.end.is_none() || c.client.entity == EntityKind::far(addr).id();
+        Far {
+            client: client_far.then_some(addr),
+            server: (!server_known).then_some(c.server.address.addr),
+            server_name: row.far_name.clone().filter(|_| !server_known),
+        }
     }
 
     /// The server's entity: its end's, else that of whoever listens, or lately listened, there.

@@ -197,12 +197,13 @@ impl Track {
     pub(super) fn put_row(&mut self, row: Tracked) -> u64 {
         let key = self.next_key;
         self.next_key += 1;
+        self.far.watch(key, &row.connection);
         self.rows.insert(key, row);
         key
     }
 
     fn insert(&mut self, end: End, at: BootNs) -> (u64, View) {
-        let far = EntityKind::Far { addr: end.peer.addr }.id();
+        let far = EntityKind::far(end.peer.addr).id();
         let adopted = end.adopted;
         let (mut row, view) = Tracked::new(end, far);
         if adopted {

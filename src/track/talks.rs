@@ -98,7 +98,7 @@ impl Track {
         let other = self.waiting.meet_at(end.id, (netns, end.local, end.peer), end.role);
         let joined = other.and_then(|(other, role)| self.join(&end, other, role));
         let (key, view) = joined.unwrap_or_else(|| {
-            let far = EntityKind::Far { addr: end.peer.addr }.id();
+            let far = EntityKind::far(end.peer.addr).id();
             let (mut row, view) = Tracked::new(end, far);
             row.connection.transport = Transport::Udp;
             row.settle();

@@ -52,6 +52,8 @@ pub(super) struct Tracked {
     pub roles_told: bool,
     /// What was asked on it.
     pub heard: Option<Box<Heard>>,
+    /// The name that led to a far server, where it is known.
+    pub far_name: Option<std::sync::Arc<str>>,
     /// As it was published last.
     pub shared: Option<std::sync::Arc<Connection>>,
 }
@@ -102,6 +104,7 @@ impl Tracked {
             counted_over: false,
             roles_told: false,
             heard: None,
+            far_name: None,
             shared: None,
         };
         (tracked, view)

@@ -208,14 +208,18 @@ pub fn entities(state: &State, ids: &[EntityId], most: usize, lines: &mut Vec<Li
                 None => format!("program {comm} in cgroup id {cgroup}"),
             },
             Some(EntityKind::Process { comm, key, .. }) => format!("process {comm}[{}]", key.pid),
-            Some(EntityKind::Far { addr }) => format!("address {addr}, not on this host or out of scope"),
+            Some(EntityKind::Far { addr, .. }) => format!("address {addr}, not on this host or out of scope"),
             Some(EntityKind::OtherFar { .. }) => "addresses beyond the limit, folded".to_owned(),
             None => "nothing is known of it".to_owned(),
         };
         lines.push(vec![muted("           "), text(what)]);
-        for n in names.names(*id).iter().skip(1) {
+        // One name may have led to several addresses, each with its own evidence.
+        let far = matches!(names.entity(*id), Some(EntityKind::Far { .. }));
+        let told = usize::from(!far || ids.len() == 1);
+        for (i, n) in names.names(*id).iter().enumerate().skip(told) {
             lines.push(vec![muted(format!(
-                "             also {} {} ({})",
+                "             {} {} {} ({})",
+                if i == 0 { "as" } else { "also" },
                 n.kind.as_str(),
                 n.name,
                 n.source

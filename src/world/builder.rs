@@ -10,12 +10,14 @@ use crate::model::{
 };
 
 /// The addresses of an edge's sides that have no owner in scope.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Far {
     /// The client's, if it is far.
     pub client: Option<IpAddr>,
     /// The server's, if it is far.
     pub server: Option<IpAddr>,
+    /// The name that led there, of a far server where it is known.
+    pub server_name: Option<Arc<str>>,
 }
 
 /// Collects one slice after the other; remembers across slices what was described and folded.

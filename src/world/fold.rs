@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 
 use super::Far;
 use crate::model::{EdgeKey, Entity, EntityId, EntityKind};
@@ -37,14 +38,17 @@ impl Fold {
         let mut entities = [None, None];
         if let Some(addr) = far.client {
             // Of a capture both sides are far: one server that many ask is folded, many servers are not.
-            let entity = self.far(edge.server, edge.port, addr, far.server.is_some());
+            let entity = self.far(edge.server, edge.port, (addr, None), far.server.is_some());
             edge.client = entity.id;
             entities[0] = Some(entity);
         }
         if let Some(addr) = far.server {
             // Where both sides are far there is no anchor but the far one: then it is kept.
-            let entity =
-                if far.client.is_none() { self.far(edge.client, 0, addr, false) } else { far_entity(addr) };
+            let there = (addr, far.server_name);
+            let entity = match far.client {
+                None => self.far(edge.client, 0, there, false),
+                Some(_) => far_entity(there),
+            };
             if !matches!(entity.kind, EntityKind::Far { .. }) {
                 edge.addr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
             }
@@ -55,8 +59,9 @@ impl Fold {
     }
 
     /// `keep`: it is kept where there is no room for the set of its anchor, else folded.
-    fn far(&mut self, anchor: EntityId, port: u16, addr: IpAddr, keep: bool) -> Entity {
-        let far = far_entity(addr);
+    fn far(&mut self, anchor: EntityId, port: u16, there: FarPlace, keep: bool) -> Entity {
+        let addr = there.0;
+        let far = far_entity(there);
         let room = self.sets.len() < ANCHORS;
         let set = match self.sets.get_mut(&(anchor, port)) {
             Some(set) => set,
@@ -74,7 +79,8 @@ impl Fold {
         if set.folded.is_empty() {
             set.folded = vec![0; BITS / 64];
         }
-        let bit = far.id.0 as usize % BITS;
+        // Addresses are what is estimated, by whatever names they were found.
+        let bit = EntityKind::far(addr).id().0 as usize % BITS;
         set.folded[bit / 64] |= 1 << (bit % 64);
         other(anchor, port)
     }
@@ -88,8 +94,11 @@ impl Fold {
     }
 }
 
-fn far_entity(addr: IpAddr) -> Entity {
-    let kind = EntityKind::Far { addr };
+/// An address, and the name that led there.
+type FarPlace = (IpAddr, Option<Arc<str>>);
+
+fn far_entity((addr, name): FarPlace) -> Entity {
+    let kind = EntityKind::Far { addr, name };
     Entity { id: kind.id(), kind }
 }
 
@@ -117,10 +126,32 @@ mod tests {
                 transport: Transport::Tcp,
                 role_known: true,
             };
-            edges.insert(fold.fold(edge, Far { client: Some(addr), server: None }).0);
+            edges.insert(fold.fold(edge, Far { client: Some(addr), ..Far::default() }).0);
         }
         assert_eq!(edges.len(), 5);
         let n = fold.estimate(EntityId(7), 80);
         assert!((900..1100).contains(&n), "{n}");
+    }
+
+    #[test]
+    fn names_of_one_address_are_apart_until_they_are_folded() {
+        let mut fold = Fold::new(4);
+        let mut edges = HashSet::new();
+        for i in 0..1000u32 {
+            let addr = IpAddr::from([10, 0, 0, 1]);
+            let name: Option<Arc<str>> = Some(format!("n{i}.test").into());
+            let edge = EdgeKey {
+                client: EntityId(7),
+                server: EntityKind::Far { addr, name: name.clone() }.id(),
+                addr,
+                port: 80,
+                transport: Transport::Tcp,
+                role_known: true,
+            };
+            let far = Far { client: None, server: Some(addr), server_name: name };
+            edges.insert(fold.fold(edge, far).0);
+        }
+        assert_eq!(edges.len(), 5);
+        assert_eq!(fold.estimate(EntityId(7), 0), 1, "it is one address");
     }
 }

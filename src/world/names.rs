@@ -86,7 +86,10 @@ impl NameTable {
             };
         }
         let (name, kind, source): (Arc<str>, NameKind, &str) = match self.entities.get(&id) {
-            Some(EntityKind::Far { addr }) => (addr.to_string().into(), NameKind::Address, "address"),
+            Some(EntityKind::Far { name: Some(name), .. }) => (name.clone(), NameKind::Dns, "DNS answer"),
+            Some(EntityKind::Far { addr, name: None }) => {
+                (addr.to_string().into(), NameKind::Address, "address")
+            }
             Some(EntityKind::OtherFar { .. }) => ("other addresses".into(), NameKind::Folded, "folded"),
             Some(EntityKind::Program { comm, .. } | EntityKind::Process { comm, .. }) if !comm.is_empty() => {
                 (comm.clone(), NameKind::Process, "command name")

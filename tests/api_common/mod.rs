@@ -25,7 +25,7 @@ pub fn store(change: impl FnOnce(&mut StoreConfig)) -> Store {
 }
 
 pub fn far(n: u32) -> Entity {
-    let kind = EntityKind::Far { addr: Ipv4Addr::from(n).into() };
+    let kind = EntityKind::far(Ipv4Addr::from(n).into());
     Entity { id: kind.id(), kind }
 }
 

@@ -28,9 +28,8 @@ type Id<K> = (K, bool, u16);
 /// A query that is sent again before its answer (same id; or a new id, at least 50 ms later) is one
 /// exchange, with `dns.retries`; its latency counts from the first time, as the asker waits from
 /// there, and its request bytes are those of all of them. One that is not answered in time is told
-/// as an error with status `timeout`; its `dns.rcode` is 0. Its answer may still come: that is
-/// counted ([`Queries::take_late`]), as is a second answer to a query that was sent twice, but not
-/// told again. Time passes by [`Queries::expire`] and with the datagrams themselves.
+/// as an error with status `timeout`; its `dns.rcode` is 0. Its answer may still come: it
+/// is not told again, nor is a second answer to a query that was sent twice. Time passes by [`Queries::expire`] and with the datagrams themselves.
 ///
 /// Bounds: as many waiting queries as given (default 4096), 16 ids each; beyond that the oldest are
 /// told as not known. As many ids again are remembered for late answers.
@@ -45,7 +44,6 @@ pub struct Queries<K> {
     by_question: HashMap<(K, bool, u32), usize>,
     due: BTreeSet<(BootNs, usize)>,
     told: Remembered<K>,
-    late: u64,
     undecoded: u64,
 }
 
@@ -86,7 +84,6 @@ impl<K: Eq + Hash + Copy> Queries<K> {
             by_question: HashMap::new(),
             due: BTreeSet::new(),
             told: Remembered { ids: HashMap::new(), order: VecDeque::new(), next: 0, capacity },
-            late: 0,
             undecoded: 0,
         }
     }
@@ -154,11 +151,6 @@ impl<K: Eq + Hash + Copy> Queries<K> {
             let status = Known::Unknown("webb stopped looking before an answer came");
             self.give_up(slot, status, Verdict::Unknown, out);
         }
-    }
-
-    /// Answers since the last call to queries that were told already.
-    pub fn take_late(&mut self) -> u64 {
-        std::mem::take(&mut self.late)
     }
 
     /// Bytes of datagrams since the last call that could not be read.
@@ -245,9 +237,7 @@ impl<K: Eq + Hash + Copy> Queries<K> {
                 self.told.remember(&waiting);
             }
             out.push((id.0, waiting.asked.answered(Shape::Unary, message, span)));
-        } else if self.told.forget(&id) {
-            self.late += 1;
-        } else {
+        } else if !self.told.forget(&id) {
             let number = number(&message);
             out.push((id.0, Asked::unseen(&mut message, number).answered(Shape::Unary, message, span)));
         }
