@@ -9,28 +9,31 @@ use crate::testing::{Said, said};
 /// Exchanges of a conversation: some megabytes, which no cache near the core holds.
 const EXCHANGES: usize = 20_000;
 
-/// All shapes: name, decoder, conversation.
-pub fn all() -> Vec<(&'static str, Make, Vec<Said>)> {
+/// Name, decoder, conversation.
+type Shape = (&'static str, Make, fn() -> Vec<Said>);
+
+/// All shapes.
+pub fn all() -> Vec<Shape> {
     vec![
-        ("http/1 get, nginx hello", || Box::new(http1::Http1::new(false)), http1_get()),
-        ("http/1 pipelined by 16", || Box::new(http1::Http1::new(false)), pipelined(&http1_get(), 16)),
-        ("grpc unary, indexed heads", || Box::new(http2::Http2::new(false)), grpc(0, 1, false)),
-        ("grpc unary, 80 bytes each way", || Box::new(http2::Http2::new(false)), grpc(80, 1, false)),
-        ("grpc unary, new trace id each", || Box::new(http2::Http2::new(false)), grpc(20, 1, true)),
-        ("grpc unary, 50 streams", || Box::new(http2::Http2::new(false)), grpc(0, 50, false)),
-        ("redis get", || Box::new(redis::Redis::new()), redis_get(3)),
-        ("redis get and set by 16", || Box::new(redis::Redis::new()), pipelined(&redis_get(3), 16)),
-        ("redis get of 100 bytes by 16", || Box::new(redis::Redis::new()), pipelined(&redis_get(100), 16)),
-        ("nats pub 16 by 16", || Box::new(nats::Nats::new()), nats_pub()),
-        ("nats request", || Box::new(nats::Nats::new()), nats_request()),
-        ("memcached get", || Box::new(memcached::Memcached::new()), memcached_get()),
-        ("postgres select, simple", || Box::new(postgres::Postgres::new()), postgres_simple()),
-        ("postgres select, extended", || Box::new(postgres::Postgres::new()), postgres_extended()),
-        ("postgres select, prepared", || Box::new(postgres::Postgres::new()), postgres_prepared()),
-        ("mysql select", || Box::new(mysql::Mysql::new()), mysql_query()),
-        ("mysql prepared", || Box::new(mysql::Mysql::new()), mysql_prepared()),
-        ("amqp publish 100, confirms", || Box::new(amqp::Amqp::new()), amqp_publish()),
-        ("dns over tcp", || Box::new(dns::Stream::new()), dns_stream()),
+        ("http/1 get, nginx hello", || Box::new(http1::Http1::new(false)), || http1_get()),
+        ("http/1 pipelined by 16", || Box::new(http1::Http1::new(false)), || pipelined(&http1_get(), 16)),
+        ("grpc unary, indexed heads", || Box::new(http2::Http2::new(false)), || grpc(0, 1, false)),
+        ("grpc unary, 80 bytes each way", || Box::new(http2::Http2::new(false)), || grpc(80, 1, false)),
+        ("grpc unary, new trace id each", || Box::new(http2::Http2::new(false)), || grpc(20, 1, true)),
+        ("grpc unary, 50 streams", || Box::new(http2::Http2::new(false)), || grpc(0, 50, false)),
+        ("redis get", || Box::new(redis::Redis::new()), || redis_get(3)),
+        ("redis get and set by 16", || Box::new(redis::Redis::new()), || pipelined(&redis_get(3), 16)),
+        ("redis get of 100 bytes by 16", || Box::new(redis::Redis::new()), || pipelined(&redis_get(100), 16)),
+        ("nats pub 16 by 16", || Box::new(nats::Nats::new()), || nats_pub()),
+        ("nats request", || Box::new(nats::Nats::new()), || nats_request()),
+        ("memcached get", || Box::new(memcached::Memcached::new()), || memcached_get()),
+        ("postgres select, simple", || Box::new(postgres::Postgres::new()), || postgres_simple()),
+        ("postgres select, extended", || Box::new(postgres::Postgres::new()), || postgres_extended()),
+        ("postgres select, prepared", || Box::new(postgres::Postgres::new()), || postgres_prepared()),
+        ("mysql select", || Box::new(mysql::Mysql::new()), || mysql_query()),
+        ("mysql prepared", || Box::new(mysql::Mysql::new()), || mysql_prepared()),
+        ("amqp publish 100, confirms", || Box::new(amqp::Amqp::new()), || amqp_publish()),
+        ("dns over tcp", || Box::new(dns::Stream::new()), || dns_stream()),
     ]
 }
 
@@ -103,7 +106,8 @@ fn grpc(message: usize, streams: usize, traced: bool) -> Vec<Said> {
         };
         let request = [frame(1, 4, stream, &block), frame(0, 1, stream, &body(message))].concat();
         // grpc-message, grpc-status, content-type are 62, 63, 64.
-        let (h, t) = if i == 0 { (head.clone(), trailers.clone()) } else { (vec![0x88, 0xc0], vec![0xbf, 0xbe]) };
+        let (h, t) =
+            if i == 0 { (head.clone(), trailers.clone()) } else { (vec![0x88, 0xc0], vec![0xbf, 0xbe]) };
         let response =
             [frame(1, 4, stream, &h), frame(0, 0, stream, &body(message)), frame(1, 5, stream, &t)].concat();
         (request, response)
@@ -116,9 +120,7 @@ fn redis_get(value: usize) -> Vec<Said> {
     let value = format!("${value}\r\n{}\r\n", "x".repeat(value)).into_bytes();
     exchanges(|i| match i % 2 {
         0 => (b"*2\r\n$3\r\nGET\r\n$16\r\nkey:000000000042\r\n".to_vec(), value.clone()),
-        _ => {
-            (b"*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000042\r\n$3\r\nxxx\r\n".to_vec(), b"+OK\r\n".to_vec())
-        }
+        _ => (b"*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000042\r\n$3\r\nxxx\r\n".to_vec(), b"+OK\r\n".to_vec()),
     })
 }
 
@@ -172,7 +174,8 @@ fn postgres_simple() -> Vec<Said> {
 
 fn bind(name: &str, i: usize) -> Vec<u8> {
     let value = i.to_string();
-    let body = [b"\0", name.as_bytes(), b"\0\0\0\0\x01", &(value.len() as u32).to_be_bytes(), value.as_bytes()];
+    let body =
+        [b"\0", name.as_bytes(), b"\0\0\0\0\x01", &(value.len() as u32).to_be_bytes(), value.as_bytes()];
     [
         typed(b'B', &[body.concat(), b"\0\0".to_vec()].concat()),
         typed(b'D', b"P\0"),
@@ -226,7 +229,8 @@ fn mysql_query() -> Vec<Said> {
 fn mysql_prepared() -> Vec<Said> {
     let prepared = packet(1, b"\0\x01\0\0\0\0\0\0\0\0\0\0");
     let answer = mysql_answer(b"\0\0\x2a\0\0\0");
-    let mut all = vec![said(C, 0, packet(0, b"\x16SELECT id FROM orders WHERE id = 42")), said(S, 0, prepared)];
+    let mut all =
+        vec![said(C, 0, packet(0, b"\x16SELECT id FROM orders WHERE id = 42")), said(S, 0, prepared)];
     all.extend(exchanges(|_| (packet(0, b"\x17\x01\0\0\0\0\x01\0\0\0"), answer.clone())));
     all
 }

@@ -15,10 +15,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use testing::{Said, conversations};
+use webb::model;
 use webb::wire::dns::{self, Queries};
 use webb::wire::{Decoder, Speaker, Told, amqp, http1, http2, kafka, memcached, mongodb, mysql};
 use webb::wire::{decoder, nats, postgres, redis};
-use webb::model;
 
 /// Bytes that one round decodes, about.
 const ROUND: usize = 10_000_000;
@@ -35,7 +35,7 @@ fn main() {
     println!("{:<34} {:>8} {:>12} {:>8}", "shape", "B/exch.", "ns/exchange", "MB/s");
     for (name, make, conversation) in made::all() {
         if wanted(name) {
-            show(name, rounds, &[conversation], make);
+            show(name, rounds, &[conversation()], make);
         }
     }
     for (file, make) in CAPTURES {
@@ -96,6 +96,7 @@ fn line(name: &str, bytes: usize, told: usize, seconds: f64) {
     println!("{name:<34} {each:>8} {ns:>12.0} {:>8.0}", bytes as f64 / seconds / 1e6);
 }
 
+#[inline(never)]
 fn decode(decoder: &mut dyn Decoder, conversation: &[Said], out: &mut Vec<Told>) -> usize {
     let (mut offsets, mut last, mut told) = ([0u64; 2], None, 0);
     for said in conversation {
