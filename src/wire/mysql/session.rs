@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::super::hash::Keyed;
 use super::super::sql::frames::Frame;
 use super::super::sql::{Dialect, Source, Statement, normalise};
 use super::super::{Span, Told};
@@ -82,7 +83,7 @@ pub struct Session {
     capabilities: Option<u32>,
     no_escapes: bool,
     queue: VecDeque<Pending>,
-    statements: HashMap<u32, Arc<Statement>>,
+    statements: HashMap<u32, Arc<Statement>, Keyed>,
     order: VecDeque<u32>,
     forgot: bool,
     last: Option<Arc<Statement>>,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::super::hash::Keyed;
 use super::super::sql::{Dialect, Source, Statement, normalise};
 
 /// Most prepared statements, and most portals, whose names are kept; the oldest goes first.
@@ -17,14 +18,14 @@ const NAME: usize = 64;
 #[derive(Debug)]
 struct Names<T> {
     unnamed: Option<T>,
-    named: HashMap<Box<[u8]>, T>,
+    named: HashMap<Box<[u8]>, T, Keyed>,
     order: VecDeque<Box<[u8]>>,
     forgot: bool,
 }
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self { unnamed: None, named: HashMap::new(), order: VecDeque::new(), forgot: false }
+        Self { unnamed: None, named: HashMap::default(), order: VecDeque::new(), forgot: false }
     }
 }
 
