@@ -28,6 +28,7 @@ pub fn all() -> Vec<Shape> {
         ("nats request", || Box::new(nats::Nats::new()), || nats_request()),
         ("memcached get", || Box::new(memcached::Memcached::new()), || memcached_get()),
         ("postgres select, simple", || Box::new(postgres::Postgres::new()), || postgres_simple()),
+        ("postgres select, new text each", || Box::new(postgres::Postgres::new()), || postgres_text()),
         ("postgres select, extended", || Box::new(postgres::Postgres::new()), || postgres_extended()),
         ("postgres select, prepared", || Box::new(postgres::Postgres::new()), || postgres_prepared()),
         ("mysql select", || Box::new(mysql::Mysql::new()), || mysql_query()),
@@ -170,6 +171,12 @@ fn postgres(mut requests: Vec<Said>) -> Vec<Said> {
 fn postgres_simple() -> Vec<Said> {
     let answer = postgres_answer();
     postgres(exchanges(|i| (typed(b'Q', format!("{SELECT}{i};\0").as_bytes()), answer.clone())))
+}
+
+/// No statement is the same as another but for its literals, and these are strings.
+fn postgres_text() -> Vec<Said> {
+    let answer = postgres_answer();
+    postgres(exchanges(|i| (typed(b'Q', format!("{SELECT}'{i}';\0").as_bytes()), answer.clone())))
 }
 
 fn bind(name: &str, i: usize) -> Vec<u8> {

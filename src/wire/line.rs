@@ -66,7 +66,6 @@ impl<const N: usize> Line<N> {
 }
 
 /// Where the first byte is that is one of those `wanted`, looked for eight bytes at a time.
-#[inline]
 pub(super) fn place<const N: usize>(wanted: [u8; N], data: &[u8]) -> Option<usize> {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
