@@ -26,7 +26,7 @@ impl<const N: usize> Line<N> {
         if self.done {
             self.clear();
         }
-        let end = data.iter().position(|b| *b == b'\n');
+        let end = place([b'\n'], data);
         let Some((line, rest)) = end.and_then(|end| data.split_at_checked(end)) else {
             self.keep(data);
             *data = &[];
@@ -63,6 +63,25 @@ impl<const N: usize> Line<N> {
         }
         self.seen = self.seen.saturating_add(more.len());
     }
+}
+
+/// Where the first byte is that is one of those `wanted`, looked for eight bytes at a time.
+pub(super) fn place<const N: usize>(wanted: [u8; N], data: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let (words, tail) = data.as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let marked = wanted.iter().fold(0, |marked, w| {
+            // A zero byte where it is; the lowest marked byte is exact.
+            let x = word ^ (ONES * u64::from(*w));
+            marked | (x.wrapping_sub(ONES) & !x & HIGH)
+        });
+        if marked != 0 {
+            return Some(i * 8 + (marked.trailing_zeros() / 8) as usize);
+        }
+    }
+    tail.iter().position(|b| wanted.contains(b)).map(|n| words.len() * 8 + n)
 }
 
 /// A decimal number of digits only, as lengths are written in these protocols.
@@ -108,6 +127,19 @@ mod tests {
         assert_eq!(whole.len(), 7);
         for size in 1..text.len() {
             assert_eq!(lines(text, size), whole, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found_wherever_it_is() {
+        for at in 0..40 {
+            let mut data = [b'\n' ^ 0x80; 41];
+            (data[at], data[40]) = (b'\n', b'\n');
+            assert_eq!(place([b'\n'], &data), Some(at));
+            assert_eq!(place([b'\n'], &data[..at]), None);
+            data[40] = b' ';
+            assert_eq!(place([b' ', b'\n'], &data), Some(at.min(40)));
+            assert_eq!(place([b' ', b'\t'], &data), Some(40));
         }
     }
 

@@ -11,6 +11,7 @@ mod conversation;
 pub mod decoder;
 pub mod dns;
 mod framed;
+mod hash;
 pub mod hpack;
 pub mod http1;
 pub mod http2;

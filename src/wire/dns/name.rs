@@ -88,6 +88,19 @@ pub(super) fn skip(message: &[u8], at: usize) -> Result<usize, Stop> {
     }
 }
 
+/// How each byte of a label is written; 0 where it takes more than one to do so.
+static SHOWN: [u8; 256] = {
+    let mut shown = [0; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        if byte != b'.' && byte != b'\\' {
+            shown[byte as usize] = byte.to_ascii_lowercase();
+        }
+        byte += 1;
+    }
+    shown
+};
+
 struct Text<'a> {
     room: &'a mut [u8; MAX_TEXT],
     len: usize,
@@ -98,13 +111,25 @@ impl<'a> Text<'a> {
         if self.len > 0 {
             self.put(b'.');
         }
+        let plain = self.room.get_mut(self.len..self.len + label.len());
+        let plain = plain.is_some_and(|room| {
+            room.iter_mut().zip(label).all(|(to, from)| {
+                *to = SHOWN.get(usize::from(*from)).copied().unwrap_or_default();
+                *to != 0
+            })
+        });
+        if plain {
+            self.len += label.len();
+            return;
+        }
         for &byte in label {
-            if byte.is_ascii_graphic() && byte != b'.' && byte != b'\\' {
-                self.put(byte.to_ascii_lowercase());
-            } else {
-                self.put(b'\\');
-                for digit in [byte / 100, byte / 10 % 10, byte % 10] {
-                    self.put(b'0' + digit);
+            match SHOWN.get(usize::from(byte)) {
+                Some(&shown @ 1..) => self.put(shown),
+                _ => {
+                    self.put(b'\\');
+                    for digit in [byte / 100, byte / 10 % 10, byte % 10] {
+                        self.put(b'0' + digit);
+                    }
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! DNS over UDP: which answer belongs to which query, what was asked again, what was never answered.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 
 use super::{Asked, Message, Outcome, parse};
 use crate::model::{BootNs, Known, Shape, Verdict};
+use crate::wire::hash::{Keyed, fixed};
 use crate::wire::{Span, Speaker, Told};
 
 /// How long an answer is waited for, unless told otherwise: as resolvers do (resolv.conf(5)).
@@ -39,9 +41,9 @@ pub struct Queries<K> {
     capacity: usize,
     slots: Vec<Option<Waiting<K>>>,
     free: Vec<usize>,
-    by_id: HashMap<Id<K>, usize>,
+    by_id: HashMap<Id<K>, usize, Keyed>,
     /// By the hash of the question; whether it is the same is seen in the slot.
-    by_question: HashMap<(K, bool, u32), usize>,
+    by_question: HashMap<(K, bool, u32), usize, Keyed>,
     due: BTreeSet<(BootNs, usize)>,
     told: Remembered<K>,
     undecoded: u64,
@@ -51,7 +53,9 @@ pub struct Queries<K> {
 struct Waiting<K> {
     key: K,
     from_server: bool,
-    ids: Vec<u16>,
+    id: u16,
+    /// Those with which it was sent again.
+    more_ids: Vec<u16>,
     due: BootNs,
     asked: Asked,
 }
@@ -59,7 +63,7 @@ struct Waiting<K> {
 /// Ids whose exchange was told while an answer could still come; the oldest are forgotten.
 #[derive(Debug)]
 struct Remembered<K> {
-    ids: HashMap<Id<K>, u64>,
+    ids: HashMap<Id<K>, u64, Keyed>,
     order: VecDeque<(Id<K>, u64)>,
     next: u64,
     capacity: usize,
@@ -80,10 +84,10 @@ impl<K: Eq + Hash + Copy> Queries<K> {
             capacity,
             slots: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::new(),
-            by_question: HashMap::new(),
+            by_id: HashMap::default(),
+            by_question: HashMap::default(),
             due: BTreeSet::new(),
-            told: Remembered { ids: HashMap::new(), order: VecDeque::new(), next: 0, capacity },
+            told: Remembered { ids: HashMap::default(), order: VecDeque::new(), next: 0, capacity },
             undecoded: 0,
         }
     }
@@ -160,10 +164,11 @@ impl<K: Eq + Hash + Copy> Queries<K> {
 
     fn query(&mut self, id: Id<K>, message: Message, span: Span, out: &mut Vec<(K, Told)>) {
         let number = number(&message);
-        if self.is_retry(id, &message, number, span) {
+        let same_id = self.by_id.get(&id).copied();
+        if self.is_retry(id, same_id, &message, number, span) {
             return;
         }
-        if let Some(slot) = self.by_id.get(&id).copied() {
+        if let Some(slot) = same_id {
             let status = Known::Unknown("its id was used again before an answer came");
             self.give_up(slot, status, Verdict::Unknown, out);
         }
@@ -177,7 +182,8 @@ impl<K: Eq + Hash + Copy> Queries<K> {
         let waiting = Waiting {
             key: id.0,
             from_server: id.1,
-            ids: vec![id.2],
+            id: id.2,
+            more_ids: Vec::new(),
             due: BootNs(span.first.0.saturating_add(self.timeout)),
             asked: asked(message, span, number),
         };
@@ -192,9 +198,15 @@ impl<K: Eq + Hash + Copy> Queries<K> {
     }
 
     /// Whether the query was sent before and still waits; then that is noted.
-    fn is_retry(&mut self, id: Id<K>, message: &Message, number: (u64, u32), span: Span) -> bool {
+    fn is_retry(
+        &mut self,
+        id: Id<K>,
+        same_id: Option<usize>,
+        message: &Message,
+        number: (u64, u32),
+        span: Span,
+    ) -> bool {
         let Some(question) = &message.question else { return false };
-        let same_id = self.by_id.get(&id).copied();
         let slot = same_id.or_else(|| self.by_question.get(&(id.0, id.1, number.1)).copied());
         let Some((slot, Some(waiting))) =
             slot.map(|slot| (slot, self.slots.get_mut(slot).and_then(Option::as_mut)))
@@ -204,13 +216,13 @@ impl<K: Eq + Hash + Copy> Queries<K> {
         let same =
             waiting.asked.question.as_ref() == Some(question) && waiting.asked.opcode == message.opcode;
         let soon = span.first.since(waiting.asked.request.first) < RETRY_NS;
-        if !same || (same_id.is_none() && (soon || waiting.ids.len() >= MAX_IDS)) {
+        if !same || (same_id.is_none() && (soon || waiting.more_ids.len() + 1 >= MAX_IDS)) {
             return false;
         }
         waiting.asked.retries = waiting.asked.retries.saturating_add(1);
         waiting.asked.request.bytes += span.bytes;
         if same_id.is_none() {
-            waiting.ids.push(id.2);
+            waiting.more_ids.push(id.2);
             self.told.forget(&id);
             self.by_id.insert(id, slot);
         }
@@ -261,17 +273,24 @@ impl<K: Eq + Hash + Copy> Queries<K> {
         let waiting = self.slots.get_mut(slot)?.take()?;
         self.free.push(slot);
         self.due.remove(&(waiting.due, slot));
-        for &id in &waiting.ids {
-            self.by_id.remove(&(waiting.key, waiting.from_server, id));
+        for id in waiting.ids() {
+            self.by_id.remove(&id);
         }
-        if self.by_question.get(&waiting.question()) == Some(&slot) {
-            self.by_question.remove(&waiting.question());
+        if let Entry::Occupied(entry) = self.by_question.entry(waiting.question())
+            && *entry.get() == slot
+        {
+            entry.remove();
         }
         Some(waiting)
     }
 }
 
 impl<K: Eq + Hash + Copy> Waiting<K> {
+    fn ids(&self) -> impl Iterator<Item = Id<K>> {
+        let more = self.more_ids.iter().copied();
+        std::iter::once(self.id).chain(more).map(|id| (self.key, self.from_server, id))
+    }
+
     fn question(&self) -> (K, bool, u32) {
         (self.key, self.from_server, self.asked.key.1)
     }
@@ -279,8 +298,7 @@ impl<K: Eq + Hash + Copy> Waiting<K> {
 
 impl<K: Eq + Hash + Copy> Remembered<K> {
     fn remember(&mut self, waiting: &Waiting<K>) {
-        for &id in &waiting.ids {
-            let id = (waiting.key, waiting.from_server, id);
+        for id in waiting.ids() {
             self.next += 1;
             self.ids.insert(id, self.next);
             self.order.push_back((id, self.next));
@@ -297,7 +315,7 @@ impl<K: Eq + Hash + Copy> Remembered<K> {
 
     /// Forgets an id; whether it was remembered.
     fn forget(&mut self, id: &Id<K>) -> bool {
-        self.ids.remove(id).is_some()
+        !self.ids.is_empty() && self.ids.remove(id).is_some()
     }
 }
 
@@ -307,12 +325,6 @@ fn asked(message: Message, request: Span, key: (u64, u32)) -> Asked {
 
 /// There is no offset in a datagram; the id and what was asked are the same at both ends.
 fn number(message: &Message) -> (u64, u32) {
-    let mut hash = 0x811c_9dc5u32;
-    if let Some(question) = &message.question {
-        // FNV-1a: the same in every process.
-        for byte in question.name.bytes().chain(question.kind.to_be_bytes()) {
-            hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        }
-    }
-    (u64::from(message.id), hash)
+    let hash = message.question.as_ref().map_or(0, |q| fixed(q.name.as_bytes()) ^ u64::from(q.kind));
+    (u64::from(message.id), (hash >> 32) as u32 ^ hash as u32)
 }

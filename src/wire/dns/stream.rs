@@ -6,6 +6,7 @@ use std::collections::hash_map::Entry;
 
 use super::{Asked, Message, Outcome, codes, parse};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
+use crate::wire::hash::Keyed;
 use crate::wire::{Decoder, Span, Speaker, Told};
 
 /// Most queries that wait for an answer; what comes beyond that is counted as undecoded.
@@ -24,7 +25,7 @@ const MAX_BAD: u32 = 3;
 pub struct Stream {
     client: Frames,
     server: Frames,
-    pending: HashMap<u16, Asked>,
+    pending: HashMap<u16, Asked, Keyed>,
     transfer: Option<(u16, Asked, Message, Span)>,
     undecoded: u64,
     bad: u32,

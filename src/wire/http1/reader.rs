@@ -4,6 +4,7 @@ use super::body::{Body, Went};
 use super::head::{self, Head, RequestLine};
 use crate::model::BootNs;
 use crate::wire::Speaker;
+use crate::wire::line::place;
 
 /// Longest line that is looked at; the rest of a longer one is passed over.
 pub const MAX_LINE: usize = 8192;
@@ -172,7 +173,7 @@ impl Reader {
         let mut read = 0;
         while let Some(rest) = data.get(read..).filter(|r| !r.is_empty()) {
             if self.long {
-                let n = newline(rest);
+                let n = place([b'\n'], rest);
                 self.long = n.is_none();
                 read += n.map_or(rest.len(), |n| n + 1);
                 continue;
@@ -207,7 +208,7 @@ impl Reader {
     fn window(&self, data: &[u8]) -> (usize, End) {
         let room = MAX_LINE.saturating_sub(self.line.len());
         let seen = data.get(..room).unwrap_or(data);
-        match newline(seen) {
+        match place([b'\n'], seen) {
             Some(n) => (n + 1, End::Line),
             None if seen.len() == room => (room, End::Long),
             None => (seen.len(), End::Open),
@@ -247,20 +248,4 @@ fn plausible(who: Speaker, line: &[u8]) -> bool {
             None => line.len() <= head::MAX_METHOD && line.iter().all(|b| head::is_token(*b)),
         },
     }
-}
-
-/// Place of the first LF, eight bytes at a time.
-fn newline(data: &[u8]) -> Option<usize> {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (words, tail) = data.as_chunks::<8>();
-    for (i, word) in words.iter().enumerate() {
-        // A zero byte where LF is; the lowest marked byte is exact.
-        let x = u64::from_le_bytes(*word) ^ (ONES * 10);
-        let zero = x.wrapping_sub(ONES) & !x & HIGH;
-        if zero != 0 {
-            return Some(i * 8 + (zero.trailing_zeros() / 8) as usize);
-        }
-    }
-    tail.iter().position(|b| *b == b'\n').map(|n| words.len() * 8 + n)
 }

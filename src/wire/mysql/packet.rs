@@ -13,6 +13,7 @@ pub const FULL: u64 = 0xff_ffff;
 
 type Read = Result<Option<(Head, usize)>, ()>;
 
+#[inline]
 fn packet(bytes: &[u8], text: usize) -> Read {
     let Some([a, b, c, seq]) = bytes.first_chunk::<4>().copied() else { return Ok(None) };
     let len = u32::from_le_bytes([a, b, c, 0]);
@@ -21,6 +22,7 @@ fn packet(bytes: &[u8], text: usize) -> Read {
 }
 
 /// Head of a client's packet; `begins`: it can only be a command, whose number is 0.
+#[inline]
 pub fn request(bytes: &[u8], begins: bool) -> Read {
     packet(bytes, TEXT).and_then(|found| match found {
         Some((head, _)) if begins && head.kind != 0 => Err(()),
@@ -29,6 +31,7 @@ pub fn request(bytes: &[u8], begins: bool) -> Read {
 }
 
 /// Head of an answer's packet.
+#[inline]
 pub fn answer(bytes: &[u8]) -> Read {
     packet(bytes, ANSWER)
 }

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::super::hash::Keyed;
 use super::super::sql::frames::Frame;
-use super::super::sql::{Dialect, Source, Statement, normalise};
+use super::super::sql::{Dialect, Recent, Source, Statement};
 use super::super::{Span, Told};
 use super::packet::{self, command};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
@@ -82,8 +83,9 @@ pub struct Session {
     capabilities: Option<u32>,
     no_escapes: bool,
     queue: VecDeque<Pending>,
-    statements: HashMap<u32, Arc<Statement>>,
+    statements: HashMap<u32, Arc<Statement>, Keyed>,
     order: VecDeque<u32>,
+    recent: Recent,
     forgot: bool,
     last: Option<Arc<Statement>>,
     /// The next packet of the side continues the last one.
@@ -192,13 +194,13 @@ impl Session {
             command::QUERY => match statement(rest) {
                 Some(sql) => {
                     let cut = (sql.len() as u64) < frame.size.saturating_sub(7);
-                    Source::Whole(normalise(sql, self.dialect(), cut))
+                    Source::Shared(self.recent.normalise(sql, self.dialect(), cut))
                 }
                 None => Source::Unknown("sent with query attributes"),
             },
             command::PREPARE => {
                 let cut = (rest.len() as u64) < frame.size.saturating_sub(5);
-                let statement = Arc::new(normalise(rest, self.dialect(), cut));
+                let statement = self.recent.normalise(rest, self.dialect(), cut);
                 self.last = Some(Arc::clone(&statement));
                 Source::Shared(statement)
             }

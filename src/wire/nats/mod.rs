@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 pub use self::operation::sniff;
 use self::operation::{Operation, parse};
 use super::decoder::{Decoder, Span, Speaker, Told};
+use super::hash::Keyed;
 use super::line::{Line, number};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 
@@ -83,7 +84,7 @@ struct Request {
 /// Requests by the subject on which the answer comes, and by age.
 #[derive(Default)]
 struct Requests {
-    by_reply: HashMap<Box<[u8]>, u64>,
+    by_reply: HashMap<Box<[u8]>, u64, Keyed>,
     by_age: BTreeMap<u64, (Box<[u8]>, Request)>,
     next: u64,
 }

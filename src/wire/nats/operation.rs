@@ -1,7 +1,7 @@
 //! The operations of the NATS client protocol: a line each, some with a payload after it.
 
 use crate::wire::decoder::{Sniff, Speaker};
-use crate::wire::line::number;
+use crate::wire::line::{number, place};
 
 /// Largest payload that is believed; `max_payload` of a server is at most 64 MiB.
 const MOST: u64 = 1 << 30;
@@ -40,9 +40,27 @@ pub(super) fn parse(from: Speaker, line: &[u8]) -> Option<Operation<'_>> {
     }
 }
 
+/// Words parted by white space.
+struct Words<'a>(&'a [u8]);
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while let [b' ' | b'\t', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
+        let end = place([b' ', b'\t'], self.0).unwrap_or(self.0.len());
+        let (word, rest) = self.0.split_at_checked(end)?;
+        self.0 = rest;
+        (!word.is_empty()).then_some(word)
+    }
+}
+
 /// `subject [sid] [reply] [header size] size`.
 fn message(rest: &[u8], sid: bool, headers: bool) -> Option<Operation<'_>> {
-    let mut words = rest.split(|b| matches!(b, b' ' | b'\t')).filter(|w| !w.is_empty());
+    let mut words = Words(rest);
     let subject = words.next()?;
     if sid {
         words.next()?;

@@ -1,41 +1,92 @@
 //! Subjects as they are told: without what differs from message to message.
 
+use crate::wire::line::place;
+
 /// Longest subject that is told.
 const LONGEST: usize = 128;
+const ID: &[u8] = b"{id}";
+const MORE: &[u8] = "…".as_bytes();
+
+const DIGIT: u8 = 1;
+/// Hexadecimal digit or dash.
+const HEX: u8 = 2;
+const ALPHANUMERIC: u8 = 4;
+const GRAPHIC: u8 = 8;
+
+/// What each byte is.
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        classes[i] = (if b.is_ascii_digit() { DIGIT } else { 0 })
+            | (if b.is_ascii_hexdigit() || b == b'-' { HEX } else { 0 })
+            | (if b.is_ascii_alphanumeric() { ALPHANUMERIC } else { 0 })
+            | (if b.is_ascii_graphic() { GRAPHIC } else { 0 });
+        i += 1;
+    }
+    classes
+};
 
 /// A subject with `{id}` for tokens that are numbers, UUIDs or random (NUIDs, hashes), and
 /// `_INBOX` for all inboxes.
 pub(super) fn template(subject: &[u8]) -> Box<str> {
-    let mut out = String::with_capacity(subject.len().min(LONGEST));
-    for (i, token) in subject.split(|b| *b == b'.').enumerate() {
-        if i > 0 {
-            out.push('.');
-        }
-        if out.len() + token.len() > LONGEST {
-            out.push('…');
+    let mut out = Text { bytes: [0; LONGEST + 16], len: 0 };
+    let mut rest = subject;
+    loop {
+        let end = place([b'.'], rest);
+        let token = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+        if out.len + token.len() > LONGEST {
+            out.push(MORE);
             break;
         }
-        if is_id(token) {
-            out.push_str("{id}");
-        } else {
-            out.extend(token.iter().map(|b| if b.is_ascii_graphic() { char::from(*b) } else { '?' }));
-        }
-        if i == 0 && token == b"_INBOX" {
-            break;
-        }
+        out.token(token);
+        let inbox = rest.len() == subject.len() && token == b"_INBOX";
+        let Some(end) = end.filter(|_| !inbox) else { break };
+        out.push(b".");
+        rest = rest.get(end + 1..).unwrap_or_default();
     }
-    out.into_boxed_str()
+    out.boxed()
 }
 
-/// A number, a UUID, a long hexadecimal number, or 20 and more letters and digits mixed.
-fn is_id(token: &[u8]) -> bool {
-    let digits = token.iter().filter(|b| b.is_ascii_digit()).count();
-    if digits == 0 {
-        return false;
+/// Text of bounded length, built without allocating.
+struct Text {
+    bytes: [u8; LONGEST + 16],
+    len: usize,
+}
+
+impl Text {
+    #[inline]
+    fn push(&mut self, more: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.len..self.len + more.len()) {
+            room.copy_from_slice(more);
+            self.len += more.len();
+        }
     }
-    let hex = || token.iter().all(|b| b.is_ascii_hexdigit() || *b == b'-');
-    let mixed = || token.iter().all(u8::is_ascii_alphanumeric);
-    digits == token.len() || (token.len() >= 16 && hex()) || (token.len() >= 20 && mixed())
+
+    /// `{id}` for a number, a UUID, a long hexadecimal number, or 20 and more letters and digits mixed.
+    #[inline]
+    fn token(&mut self, token: &[u8]) {
+        let Some(room) = self.bytes.get_mut(self.len..self.len + token.len()) else { return };
+        let (mut all, mut any) = (u8::MAX, 0);
+        for (to, from) in room.iter_mut().zip(token) {
+            let class = CLASSES.get(usize::from(*from)).copied().unwrap_or_default();
+            all &= class;
+            any |= class;
+            *to = if class & GRAPHIC == 0 { b'?' } else { *from };
+        }
+        let long = (token.len() >= 16 && all & HEX != 0) || (token.len() >= 20 && all & ALPHANUMERIC != 0);
+        if any & DIGIT != 0 && (all & DIGIT != 0 || long) {
+            self.push(ID);
+        } else {
+            self.len += token.len();
+        }
+    }
+
+    fn boxed(&self) -> Box<str> {
+        let text = self.bytes.get(..self.len).unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default().into()
+    }
 }
 
 #[cfg(test)]

@@ -23,11 +23,13 @@ pub const GSS: u32 = 80_877_104;
 
 type Read = Result<Option<(Head, usize)>, ()>;
 
+#[inline]
 fn number(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk::<4>().map(|b| u32::from_be_bytes(*b))
 }
 
 /// Head of what a client says.
+#[inline]
 pub fn client(bytes: &[u8]) -> Read {
     let Some(kind) = bytes.first().copied() else { return Ok(None) };
     if kind == START {
@@ -48,6 +50,7 @@ pub fn client(bytes: &[u8]) -> Read {
 }
 
 /// Head of what a server says.
+#[inline]
 pub fn server(bytes: &[u8]) -> Read {
     let Some(kind) = bytes.first().copied() else { return Ok(None) };
     let (longest, text) = match kind {
@@ -73,6 +76,7 @@ pub fn answer_to_encryption(bytes: &[u8]) -> Read {
     }
 }
 
+#[inline]
 fn typed(bytes: &[u8], kind: u8, longest: u32, text: usize) -> Read {
     let Some(len) = bytes.get(1..).and_then(number) else { return Ok(None) };
     if len > longest {

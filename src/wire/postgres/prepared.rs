@@ -3,13 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::sql::{Dialect, Source, Statement, normalise};
+use super::super::hash::Keyed;
+use super::super::sql::{Dialect, Recent, Source, Statement};
 
 /// Most prepared statements, and most portals, whose names are kept; the oldest goes first.
 pub const STATEMENTS: usize = 512;
-/// Texts whose normalised form is kept, and the longest such.
-const RECENT: usize = 8;
-const RECENT_TEXT: usize = 512;
 /// Longest name that is kept; servers cut names at 63 bytes.
 const NAME: usize = 64;
 
@@ -17,14 +15,14 @@ const NAME: usize = 64;
 #[derive(Debug)]
 struct Names<T> {
     unnamed: Option<T>,
-    named: HashMap<Box<[u8]>, T>,
+    named: HashMap<Box<[u8]>, T, Keyed>,
     order: VecDeque<Box<[u8]>>,
     forgot: bool,
 }
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self { unnamed: None, named: HashMap::new(), order: VecDeque::new(), forgot: false }
+        Self { unnamed: None, named: HashMap::default(), order: VecDeque::new(), forgot: false }
     }
 }
 
@@ -71,9 +69,7 @@ pub struct Prepared {
     statements: Names<Arc<Statement>>,
     portals: Names<Source>,
     whole: bool,
-    /// Texts that were normalised last, and the place of the next one.
-    recent: Vec<(Box<[u8]>, Arc<Statement>)>,
-    next: usize,
+    recent: Recent,
 }
 
 impl Prepared {
@@ -82,22 +78,9 @@ impl Prepared {
         self.whole = true;
     }
 
-    /// The statement of a text; `cut`: its end was not captured. Drivers prepare the same few texts
-    /// again and again.
+    /// The statement of a text; `cut`: its end was not captured.
     pub fn statement(&mut self, text: &[u8], cut: bool) -> Arc<Statement> {
-        if let Some((_, found)) = self.recent.iter().find(|(t, _)| !cut && **t == *text) {
-            return Arc::clone(found);
-        }
-        let statement = Arc::new(normalise(text, Dialect::Postgres, cut));
-        if !cut && text.len() <= RECENT_TEXT {
-            let entry = (text.into(), Arc::clone(&statement));
-            match self.recent.get_mut(self.next) {
-                Some(slot) => *slot = entry,
-                None => self.recent.push(entry),
-            }
-            self.next = (self.next + 1) % RECENT;
-        }
-        statement
+        self.recent.normalise(text, Dialect::Postgres, cut)
     }
 
     /// A Parse.

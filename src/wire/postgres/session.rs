@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::sql::Source;
 use super::super::sql::frames::Frame;
-use super::super::sql::normalise::{Dialect, Statement, normalise, verb};
+use super::super::sql::normalise::{Statement, verb};
 use super::super::{Span, Told};
 use super::message;
 use super::prepared::Prepared;
@@ -175,10 +175,10 @@ impl Session {
         match frame.kind {
             b'Q' => {
                 let (text, whole, _) = message::string(frame.body);
-                let statement = normalise(text, Dialect::Postgres, !whole);
+                let statement = self.prepared.statement(text, !whole);
                 self.group = Group::default();
                 let request = Span { first: frame.first, last: at, bytes: frame.size };
-                let source = Source::Whole(statement);
+                let source = Source::Shared(statement);
                 self.push(Pending::new(Unit::Query, source, request, frame.offset));
             }
             b'P' => {

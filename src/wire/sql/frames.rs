@@ -43,6 +43,7 @@ pub struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
+    #[inline]
     fn take(&mut self, n: usize) -> &'a [u8] {
         let (now, later) = self.data.split_at(n.min(self.data.len()));
         self.data = later;
@@ -131,6 +132,7 @@ impl Frames {
     /// The next message in `input`, which is consumed up to where the wanted part of its body ends.
     /// `None` when all is consumed. `read` gives the length of the head that begins with these bytes
     /// and, once that many are there, what it says; `Err` where no message begins so.
+    #[inline]
     pub fn next<'a, 'b: 'a>(
         &'a mut self,
         input: &mut Input<'b>,
@@ -163,7 +165,17 @@ impl Frames {
                 Ok(_) => {}
             }
         }
-        // The message came in several runs: byte by byte only until its head is complete.
+        self.gather(input, read)
+    }
+
+    /// The same for a message that comes in several runs.
+    #[inline(never)]
+    fn gather<'a>(
+        &'a mut self,
+        input: &mut Input<'_>,
+        read: impl Fn(&[u8]) -> Result<Option<(Head, usize)>, ()>,
+    ) -> Option<Frame<'a>> {
+        // Byte by byte only until its head is complete.
         loop {
             let goal = match self.head {
                 Some((head, length)) => length.saturating_add(head.want),
@@ -200,6 +212,7 @@ impl Frames {
         None
     }
 
+    #[inline]
     fn frame<'a>(&mut self, head: Head, length: usize, body: &'a [u8]) -> Frame<'a> {
         self.skip = u64::from(head.len).saturating_sub(body.len() as u64);
         let size = length as u64 + u64::from(head.len);

@@ -3,6 +3,7 @@
 
 pub mod frames;
 pub mod normalise;
+mod recent;
 mod source;
 mod tokens;
 
@@ -12,4 +13,5 @@ pub mod testing;
 mod tests;
 
 pub use normalise::{Dialect, Statement, normalise};
+pub use recent::Recent;
 pub use source::Source;

@@ -130,10 +130,25 @@ pub fn begins_statement(sql: &[u8], dialect: Dialect) -> bool {
 /// kept as written. `cut`: the text goes on, but was not captured. Where it cannot be told what is
 /// literal and what is not, the text is cut.
 pub fn normalise(sql: &[u8], dialect: Dialect, cut: bool) -> Statement {
+    normalise_noting(sql, dialect, cut, |_, _| {})
+}
+
+/// The same, and tells where numbers that are digits only begin and end.
+pub(super) fn normalise_noting(
+    sql: &[u8],
+    dialect: Dialect,
+    cut: bool,
+    mut number: impl FnMut(usize, usize),
+) -> Statement {
     let mut tokens = Lexer::new(sql, dialect);
     let mut writer = Writer::default();
     while let Some(token) = tokens.next() {
         writer.space |= std::mem::take(&mut tokens.space);
+        if token == Token::Number
+            && let Some((from, to)) = tokens.digits()
+        {
+            number(from, to);
+        }
         writer.token(token);
         if writer.done || (tokens.conditional && matches!(token, Token::Word(_))) {
             break;
@@ -421,8 +436,11 @@ impl Writer {
             self.put(b";");
         }
         let text = self.text.get_mut(..self.len).unwrap_or_default();
-        for b in text.iter_mut().filter(|b| b.is_ascii_control()) {
-            *b = b' ';
+        // Hardly ever there, and seen at once where nothing is written.
+        if text.iter().fold(false, |any, b| any | b.is_ascii_control()) {
+            for b in text.iter_mut().filter(|b| b.is_ascii_control()) {
+                *b = b' ';
+            }
         }
         // Nor the control characters U+0080 to U+009F, which some terminals obey.
         if !text.is_ascii() {

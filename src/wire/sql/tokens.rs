@@ -30,6 +30,8 @@ pub(super) enum Token<'a> {
 pub(super) struct Lexer<'a> {
     sql: &'a [u8],
     at: usize,
+    /// Where the last token begins.
+    from: usize,
     dialect: Dialect,
     /// The text goes on, but cannot be read: an open string, or one that may end in two places.
     pub(super) broken: bool,
@@ -81,7 +83,7 @@ fn blank(b: u8) -> bool {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(sql: &'a [u8], dialect: Dialect) -> Self {
-        Self { sql, at: 0, dialect, broken: false, space: false, conditional: false }
+        Self { sql, at: 0, from: 0, dialect, broken: false, space: false, conditional: false }
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -116,6 +118,7 @@ impl<'a> Lexer<'a> {
             b = self.peek(0)?;
         }
         let from = self.at;
+        self.from = from;
         match b {
             _ if word_start(b) || (mysql && b == b'$') => self.word(from),
             b'0'..=b'9' => self.number(),
@@ -150,6 +153,12 @@ impl<'a> Lexer<'a> {
                 self.one(Token::Operator(operator))
             }
         }
+    }
+
+    /// Where the last token begins and ends, if it is digits only.
+    pub(super) fn digits(&self) -> Option<(usize, usize)> {
+        let token = self.sql.get(self.from..self.at)?;
+        token.iter().all(u8::is_ascii_digit).then_some((self.from, self.at))
     }
 
     /// In MySQL two dashes begin a comment only before white space.
