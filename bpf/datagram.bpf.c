@@ -6,6 +6,7 @@
  */
 
 #define CAP_QUIC 1536
+#define CAP_SHORT 128
 #define QUIC_PACKETS 6
 
 struct udp {
@@ -18,7 +19,7 @@ struct udp {
 struct datagram_record {
 	struct webb_said_at head;
 	struct webb_piece piece;
-	__u8 data[CAP_LARGE];
+	/* As many bytes as were reserved. */
 };
 
 struct quic_record {
@@ -46,26 +47,34 @@ static __always_inline void fill_datagram(struct __sk_buff *skb, struct webb_sai
 	put_addresses(skb, h, received);
 }
 
-/* Whether it was told, and so need not be counted. */
+/* Whether it was told, and so need not be counted. `max` is a constant: most are short. */
 static __always_inline int tell_dns(struct __sk_buff *skb, struct webb_said_at *head, const struct segment *g,
-				    struct webb_counts *n)
+				    struct webb_counts *n, const __u32 max)
 {
 	struct datagram_record *r;
-	__u32 cap = g->len < CAP_LARGE ? g->len : CAP_LARGE;
+	__u32 cap = g->len < max ? g->len : max;
 
 	n->pieces_produced++;
-	r = bpf_ringbuf_reserve(&payload_ring, sizeof(*r), 0);
+	r = bpf_ringbuf_reserve(&payload_ring, sizeof(*r) + max, 0);
 	if (!r) {
 		n->pieces_lost++;
 		return 0;
 	}
 	r->head = *head;
 	fill_piece(&r->piece, g, cap);
-	cap = last_of(cap, CAP_LARGE);
-	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
+	cap = last_of(cap, max);
+	if (bpf_skb_load_bytes(skb, g->at, (void *)(r + 1), cap + 1))
 		r->piece.cap = 0;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, payload_wakeup(&payload_ring));
 	return 1;
+}
+
+static __always_inline int tell_short_or_long(struct __sk_buff *skb, struct webb_said_at *head, const struct segment *g,
+					      struct webb_counts *n)
+{
+	if (g->len <= CAP_SHORT)
+		return tell_dns(skb, head, g, n, CAP_SHORT);
+	return tell_dns(skb, head, g, n, CAP_LARGE);
 }
 
 /* RFC 9000, section 17.2: long header, fixed bit, a version. */
@@ -99,7 +108,7 @@ static __always_inline void tell_quic(struct __sk_buff *skb, struct webb_said_at
 	cap = last_of(cap, 2048);
 	if (cap >= CAP_QUIC || bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, payload_wakeup(&payload_ring));
 }
 
 static __always_inline void datagram(struct __sk_buff *skb, struct bpf_sock *sk, __u32 at, __u32 received)
@@ -124,7 +133,8 @@ static __always_inline void datagram(struct __sk_buff *skb, struct bpf_sock *sk,
 	g.flags = received ? 0 : WEBB_P_SENT;
 	fill_datagram(skb, &head, u, &udp, received);
 	if (c->decode == WEBB_DECODE_ON && g.len) {
-		if ((is_dns_port(udp.from) || is_dns_port(udp.to)) && tell_dns(skb, &head, &g, n))
+		if ((is_dns_port(udp.from) || is_dns_port(udp.to)) &&
+		    tell_short_or_long(skb, &head, &g, n))
 			return;
 		if (u->quic < QUIC_PACKETS && is_quic(skb, &g)) {
 			u->quic++;

@@ -8,9 +8,10 @@
 
 #define FRAME_HEAD 9
 #define PREFACE 24
-#define FRAMES_PER_SEGMENT 64
+#define FRAMES_PER_SEGMENT 512 /* a flight that was put together holds many small ones */
 #define FRAME_DATA 0
 #define FRAME_LAST_TYPE 9
+#define UNWALKED 4
 
 struct frame_walk {
 	struct __sk_buff *skb;
@@ -119,8 +120,16 @@ static __always_inline int looks_like_head(struct __sk_buff *skb, const struct s
 	return !h[0] && h[3] <= FRAME_LAST_TYPE && !(h[5] & 0x80) && !(h[4] & ~0x2d);
 }
 
-static __always_inline void frames(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
-				   struct segment *g, __u32 way)
+/* What cannot be walked is told from its beginning, so that user space may put it in order. */
+static __always_inline void tell_unwalked(struct frame_walk *w)
+{
+	for (__u32 i = 0; i < UNWALKED; i++)
+		put_part(w, i * CAP_LARGE, CAP_LARGE);
+}
+
+/* The walk itself; this direction is ours alone. */
+static __always_inline void walk_frames(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
+					struct segment *g, __u32 way)
 {
 	struct frame_walk w = {
 		.skb = skb, .s = s, .f = f, .g = *g, .way = way,
@@ -134,8 +143,11 @@ static __always_inline void frames(struct __sk_buff *skb, struct webb_sock *s, s
 		put_piece(skb, s, f, &w.g, g->len);
 	}
 	if (!f->synced[way]) {
-		if (!looks_like_head(skb, g))
+		if (!looks_like_head(skb, g)) {
+			if (w.tell)
+				tell_unwalked(&w);
 			return;
+		}
 		f->synced[way] = 1;
 		f->next[way] = g->seq;
 		f->partial[way] = 0;
@@ -154,8 +166,11 @@ static __always_inline void frames(struct __sk_buff *skb, struct webb_sock *s, s
 		if (ahead < 0) {
 			/* The head was in a segment that has not come. */
 			f->synced[way] = 0;
-			if (!looks_like_head(skb, g))
+			if (!looks_like_head(skb, g)) {
+				if (w.tell)
+					tell_unwalked(&w);
 				return;
+			}
 			f->synced[way] = 1;
 			ahead = 0;
 		}
@@ -168,6 +183,27 @@ static __always_inline void frames(struct __sk_buff *skb, struct webb_sock *s, s
 	f->next[way] = g->seq + w.at;
 	if (w.at < g->len)
 		f->synced[way] = 0;
+}
+
+/*
+ * Two segments of one direction may pass at the same time, on two processors: they are looked at
+ * before the socket is locked. The second one is told unwalked.
+ */
+static __always_inline void frames(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
+				   struct segment *g, __u32 way)
+{
+	way &= 1;
+	if (__sync_lock_test_and_set(&f->walking[way], 1)) {
+		struct frame_walk w = {
+			.skb = skb, .s = s, .f = f, .g = *g, .way = way, .seq = g->seq, .from = g->at, .len = g->len,
+		};
+
+		w.g.flags &= ~WEBB_P_IN_ORDER;
+		tell_unwalked(&w);
+		return;
+	}
+	walk_frames(skb, s, f, g, way);
+	__sync_lock_test_and_set(&f->walking[way], 0);
 }
 
 /* The client's preface, before anything else that it says. */
@@ -185,6 +221,7 @@ static __always_inline int begins_http2(struct __sk_buff *skb, struct webb_sock 
 	s->mode = WEBB_MODE_FRAMES;
 	f->synced[way] = 1;
 	f->next[way] = g->seq + PREFACE;
+	f->want[way] = PREFACE;
 	/* The server may have spoken already. */
 	f->synced[other] = 0;
 	return 1;

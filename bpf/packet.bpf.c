@@ -132,7 +132,7 @@ static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, st
 	cap = last_of(cap, CAP_LARGE);
 	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, payload_wakeup(&payload_ring));
 }
 
 #include "talk.bpf.c"

@@ -15,10 +15,13 @@ struct webb_flow {
 	__u32 used;
 	__u32 pieces;
 	__u32 got[2];	 /* captured of the message that goes on, sent and received */
-	__u32 next[2];	 /* HTTP/2: sequence number of the next frame's head */
-	__u32 want[2];	 /* HTTP/2: bytes of the frame before that are still to be captured */
-	__u8 synced[2];	 /* HTTP/2: `next` is right */
-	__u8 partial[2]; /* HTTP/2: bytes of a head that the last segment cut */
+	__u32 next[2];	 /* HTTP/2, TLS: sequence number of the next frame's or record's head */
+	__u32 want[2];	 /* HTTP/2: bytes of the frame before that are still to be captured; TLS: whether */
+	__u32 walking[2]; /* a segment of this direction is being walked */
+	__u32 records[2]; /* TLS: so far */
+	__u32 asked[2];	 /* TLS: at so many records user space is asked */
+	__u8 synced[2];	 /* HTTP/2, TLS: `next` is right */
+	__u8 partial[2]; /* HTTP/2, TLS: bytes of a head that the last segment cut */
 	__u8 head9[2][12];
 	__u32 pad;
 	struct webb_said head;
@@ -153,7 +156,7 @@ static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *
 	cap = last_of(cap, CAP_LARGE);
 	if (bpf_skb_load_bytes(skb, g->at, r->data, cap + 1))
 		r->piece.cap = 0;
-	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+	bpf_ringbuf_submit(r, payload_wakeup(&payload_ring));
 }
 
 /* `max` is a constant. */
@@ -202,15 +205,8 @@ __attribute__((noinline)) int put_piece(struct __sk_buff *skb, struct webb_sock 
 	return 0;
 }
 
-/* TLS from here on: its first record tells user space so, the rest is not looked at. */
-static __always_inline int is_tls(struct __sk_buff *skb, const struct segment *g)
-{
-	__u8 b[3];
-
-	return g->len >= 3 && !bpf_skb_load_bytes(skb, g->at, b, 3) && b[0] == 0x16 && b[1] == 3 && b[2] <= 4;
-}
-
 #include "frames.bpf.c"
+#include "tls.bpf.c"
 
 /* New payload, `received` or sent. */
 static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, struct webb_sock *s,
@@ -232,20 +228,21 @@ static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, str
 		frames(skb, s, f, g, received & 1);
 		return;
 	}
+	if (s->mode == WEBB_MODE_TLS) {
+		tls(skb, s, f, g, received & 1);
+		return;
+	}
 	got = g->turned || !s->way[received & 1].count ? 0 : f->got[received & 1];
 	room = received == s->asking || s->asking > 1 ? CAP_LARGE : CAP_SMALL;
 	if (got >= room)
 		return;
+	if (!got && begins_tls(skb, s, f, g)) {
+		tls(skb, s, f, g, received & 1);
+		return;
+	}
 	cap = room - got;
 	if (cap > g->len)
 		cap = g->len;
 	f->got[received & 1] = got + cap;
 	put_piece(skb, s, f, g, cap);
-	if (!got && is_tls(skb, g)) {
-		s->mode = WEBB_MODE_OFF;
-		if (try_lock(f)) {
-			tell_said(&payload_ring, s, f);
-			unlock(f);
-		}
-	}
 }

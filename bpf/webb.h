@@ -249,6 +249,7 @@ enum webb_mode {
 	WEBB_MODE_MESSAGES = 0, /* the first bytes of each message */
 	WEBB_MODE_FRAMES = 1,	/* HTTP/2: all frames, of DATA only the heads */
 	WEBB_MODE_OFF = 2,	/* nothing */
+	WEBB_MODE_TLS = 3,	/* heads of records, and what is in the clear; not for user space to say */
 };
 
 enum webb_decode {

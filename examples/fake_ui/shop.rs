@@ -311,6 +311,7 @@ impl Shop {
             server: side(f.ends.1, Role::Server, server, client),
             outcome,
             changed: at,
+            tls: None,
         }
     }
 

@@ -8,6 +8,7 @@ use super::invalid::{
 };
 use super::pb;
 use super::request::{event_request, protocol, request_to_pb};
+use super::tls::{tls_from_pb, tls_to_pb};
 use crate::model::{
     BootNs, Connection, ConnectionId, ConnectionState, End, EndId, EndState, EntityId, Event, EventKind,
     Filter, Isns, Owner, OwnerEvidence, Process, ProcessKey, Role, RoleEvidence, Seen, Side,
@@ -27,6 +28,7 @@ pub fn connection_to_pb(c: &Connection) -> pb::Connection {
         server: Some(Box::new(side_to_pb(&c.server))),
         outcome: outcome_number(c.outcome),
         changed_ns: c.changed.0,
+        tls: c.tls.as_deref().map(tls_to_pb),
     }
 }
 
@@ -42,6 +44,7 @@ pub fn connection_from_pb(c: pb::Connection) -> Result<Connection, InvalidMessag
         server: side_from_pb(*required(c.server, "Connection.server")?)?,
         outcome: outcome(c.outcome, "Connection.outcome")?,
         changed: BootNs(c.changed_ns),
+        tls: c.tls.map(|t| tls_from_pb(t)).transpose()?.map(Arc::new),
     })
 }
 

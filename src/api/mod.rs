@@ -19,6 +19,7 @@ mod snapshot;
 mod status;
 #[cfg(test)]
 mod strategies;
+mod tls;
 
 pub use address::{Address, InvalidAddress, default_socket};
 pub use connection::{

@@ -8,8 +8,8 @@ use super::names::{entity_from_pb, entity_to_pb, name_from_pb, name_to_pb};
 use super::pb;
 use super::request::{asked_from_pb, asked_to_pb};
 use crate::model::{
-    AgentInstance, BootNs, Cause, Counters, EdgeKey, EdgeSlice, EntityId, Loss, LossKind, OUTCOMES, Slice,
-    UtcOffset,
+    AgentInstance, BootNs, Cause, Counters, EdgeKey, EdgeSlice, EntityId, Loss, LossKind, OUTCOMES, Secured,
+    Slice, UtcOffset,
 };
 
 /// One slice as one message, whatever its size (see [`super::Pieces`]).
@@ -106,6 +106,8 @@ fn counters_to_pb(c: &Counters) -> pb::Counters {
         connect_us: hist::to_pb(&c.connect_us),
         srtt_us: hist::to_pb(&c.srtt_us),
         asked: c.asked.as_deref().map(asked_to_pb).map(Box::new),
+        secured_open: c.secured.as_ref().map(|s| s.open.to_vec()).unwrap_or_default(),
+        secured_closed: c.secured.as_ref().map(|s| s.closed.to_vec()).unwrap_or_default(),
     }
 }
 
@@ -131,7 +133,26 @@ fn counters_from_pb(c: pb::Counters) -> Result<Counters, InvalidMessage> {
         connect_us: hist::from_pb(c.connect_us, "Counters.connect_us")?,
         srtt_us: hist::from_pb(c.srtt_us, "Counters.srtt_us")?,
         asked: c.asked.map(|a| asked_from_pb(*a)).transpose()?.map(Box::new),
+        secured: secured_from_pb(&c.secured_open, &c.secured_closed)?,
     })
+}
+
+fn secured_from_pb(open: &[u64], closed: &[u64]) -> Result<Option<Box<Secured>>, InvalidMessage> {
+    let eight = |counts: &[u64], name: &str| -> Result<[u64; 8], InvalidMessage> {
+        let mut out = [0; 8];
+        if counts.len() != out.len() {
+            return invalid(format!("{name} has {} elements, not 8", counts.len()));
+        }
+        for (to, n) in out.iter_mut().zip(counts) {
+            *to = count(*n, name)?;
+        }
+        Ok(out)
+    };
+    if open.is_empty() && closed.is_empty() {
+        return Ok(None);
+    }
+    let open = eight(open, "Counters.secured_open")?;
+    Ok(Some(Box::new(Secured { open, closed: eight(closed, "Counters.secured_closed")? })))
 }
 
 pub(super) fn loss_to_pb(loss: &Loss) -> Vec<pb::LossRow> {

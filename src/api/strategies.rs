@@ -8,12 +8,13 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::model::{
-    AgentInstance, Asked, BootNs, Cause, Connection, ConnectionCounts, ConnectionId, ConnectionState, Cost,
-    Counters, EdgeKey, EdgeSlice, End, EndCounts, EndId, EndState, Endpoint, Entity, EntityId, EntityKind,
-    Event, EventKind, Filter, Hist, Hook, HookState, Isns, Loss, LossKind, Name, NameKind, NameUpdate,
-    OUTCOMES, Outcome, Owner, OwnerEvidence, PROTOCOLS, Process, ProcessKey, Protocol, ProtocolCounts,
-    Request, Role, RoleEvidence, Scope, Seen, Shape, Side, Slice, Snapshot, Status, Tally, TargetCounts,
-    Timing, Totals, Transport, Turns, UtcOffset, Verdict,
+    AgentInstance, Asked, BootNs, Cause, Certificate, ClientCert, Confidence, Connection, ConnectionCounts,
+    ConnectionId, ConnectionState, Cost, Counters, EarlyData, EdgeKey, EdgeSlice, End, EndCounts, EndId,
+    EndState, Endpoint, Entity, EntityId, EntityKind, Event, EventKind, Filter, Handshake, Hist, Hook,
+    HookState, Inherits, Isns, Loss, LossKind, Mesh, Name, NameKind, NameUpdate, OUTCOMES, Outcome, Owner,
+    OwnerEvidence, PROTOCOLS, Process, ProcessKey, Protocol, ProtocolCounts, Request, Resumption, Role,
+    RoleEvidence, Scope, Secured, Security, Seen, Shape, Side, Slice, Snapshot, Status, Tally, TargetCounts,
+    Timing, Tls, Totals, Transport, Turns, UtcOffset, Verdict,
 };
 
 fn count() -> BoxedStrategy<u64> {
@@ -73,9 +74,19 @@ fn counters() -> BoxedStrategy<Counters> {
             connect_us,
             srtt_us,
             asked: None,
+            secured: None,
         })
-        .prop_flat_map(|c| (Just(c), option::of(asked())))
-        .prop_map(|(c, asked)| Counters { asked: asked.map(Box::new), ..c })
+        .prop_flat_map(|c| (Just(c), option::of(asked()), option::of((vec(count(), 8), vec(count(), 8)))))
+        .prop_map(|(c, asked, secured)| Counters {
+            asked: asked.map(Box::new),
+            secured: secured.map(|(open, closed)| {
+                Box::new(Secured {
+                    open: std::array::from_fn(|i| open[i]),
+                    closed: std::array::from_fn(|i| closed[i]),
+                })
+            }),
+            ..c
+        })
         .boxed()
 }
 
@@ -328,8 +339,8 @@ fn side() -> BoxedStrategy<Side> {
 }
 
 pub(super) fn connection() -> BoxedStrategy<Connection> {
-    (any::<u64>(), transport(), 1..=4u8, any::<bool>(), side(), side(), outcome(), at())
-        .prop_map(|(id, transport, state, role_known, client, server, outcome, changed)| Connection {
+    (any::<u64>(), transport(), 1..=4u8, any::<bool>(), side(), side(), outcome(), (at(), option::of(tls())))
+        .prop_map(|(id, transport, state, role_known, client, server, outcome, (changed, tls))| Connection {
             id: ConnectionId(id),
             transport,
             state: ConnectionState::from_number(state).unwrap(),
@@ -338,6 +349,72 @@ pub(super) fn connection() -> BoxedStrategy<Connection> {
             server,
             outcome,
             changed,
+            tls: tls.map(Arc::new),
+        })
+        .boxed()
+}
+
+fn word() -> BoxedStrategy<Option<Box<str>>> {
+    option::of(words()).prop_map(|w| w.map(Into::into)).boxed()
+}
+
+fn list() -> BoxedStrategy<Vec<Box<str>>> {
+    vec(words().prop_map(Into::into), 0..4).boxed()
+}
+
+fn certificate() -> BoxedStrategy<Option<Box<Certificate>>> {
+    let texts = (words(), words(), list(), word(), words());
+    let certificate = (texts, any::<i64>(), any::<i64>(), any::<u32>(), any::<u8>(), any::<u64>()).prop_map(
+        |((subject, issuer, sans, spiffe, key), not_before, not_after, key_bits, chain, fingerprint)| {
+            Box::new(Certificate {
+                subject: subject.into(),
+                issuer: issuer.into(),
+                sans,
+                spiffe,
+                not_before,
+                not_after,
+                key: key.into(),
+                key_bits,
+                chain,
+                fingerprint,
+            })
+        },
+    );
+    option::of(certificate).boxed()
+}
+
+fn tls() -> BoxedStrategy<Tls> {
+    let numbers = (1..=8u8, 0..=3u8, 0..=3u8, 1..=4u8, 0..=3u8, 0..=2u8, 0..=6u8, 1..=6u8);
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+    let wide = (any::<Option<u16>>(), any::<Option<u16>>(), any::<Option<u16>>(), any::<Option<u8>>());
+    let texts = (word(), word(), word(), word(), list(), list());
+    (numbers, flags, wide, texts, option::of(at()), certificate(), certificate())
+        .prop_map(|(n, flags, wide, texts, inherits_at, client, server)| Tls {
+            status: Security::from_number(n.0).unwrap(),
+            confidence: Confidence::from_number(n.1),
+            inherits: Inherits::from_number(n.2),
+            inherits_at,
+            client_cert: ClientCert::from_number(n.3).unwrap(),
+            resumed: Resumption::from_number(n.4),
+            early_data: EarlyData::from_number(n.5),
+            mesh: Mesh::from_number(n.6),
+            handshake: Handshake::from_number(n.7).unwrap(),
+            may_authenticate_later: flags.0,
+            ech: flags.1,
+            retried: flags.2,
+            alert_by_client: flags.3,
+            version: wide.0,
+            cipher: wide.1,
+            group: wide.2,
+            alert: wide.3,
+            unknown: texts.0,
+            sni: texts.1,
+            alpn: texts.2,
+            after: texts.3,
+            alpn_offered: texts.4,
+            evidence: texts.5,
+            client,
+            server,
         })
         .boxed()
 }

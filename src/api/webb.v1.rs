@@ -128,6 +128,12 @@ pub struct Counters {
     /// Unset where no request and no turn was seen.
     #[prost(message, optional, boxed, tag = "12")]
     pub asked: ::core::option::Option<::prost::alloc::boxed::Box<Asked>>,
+    /// Connections by their security, at Security - 1; empty where nobody looked. Those that are open
+    /// (as `open`), and those that were closed (as `closed`).
+    #[prost(uint64, repeated, tag = "13")]
+    pub secured_open: ::prost::alloc::vec::Vec<u64>,
+    #[prost(uint64, repeated, tag = "14")]
+    pub secured_closed: ::prost::alloc::vec::Vec<u64>,
 }
 /// Requests and turns of one view of an edge, as deltas.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -460,6 +466,98 @@ pub struct Connection {
     pub outcome: u32,
     #[prost(fixed64, tag = "8")]
     pub changed_ns: u64,
+    /// Unset where nobody looked.
+    #[prost(message, optional, tag = "9")]
+    pub tls: ::core::option::Option<Tls>,
+}
+/// What is known of a connection's security. What is absent was not said, or is hidden.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Tls {
+    /// See Security.
+    #[prost(uint32, tag = "1")]
+    pub status: u32,
+    /// Why it is unknown.
+    #[prost(string, optional, tag = "2")]
+    pub unknown: ::core::option::Option<::prost::alloc::string::String>,
+    /// Of mtls: 1 seen, 2 confirmed, 3 identity-read.
+    #[prost(uint32, tag = "3")]
+    pub confidence: u32,
+    /// Of resumed: 1 unknown, 2 tls, 3 mtls; and when the handshake was that it inherits from.
+    #[prost(uint32, tag = "4")]
+    pub inherits: u32,
+    #[prost(fixed64, optional, tag = "5")]
+    pub inherits_ns: ::core::option::Option<u64>,
+    /// 1 unknown, 2 not-asked, 3 declined, 4 presented.
+    #[prost(uint32, tag = "6")]
+    pub client_cert: u32,
+    #[prost(bool, tag = "7")]
+    pub may_authenticate_later: bool,
+    /// Numbers of the protocol: 0x0304 is TLS 1.3.
+    #[prost(uint32, optional, tag = "8")]
+    pub version: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "9")]
+    pub cipher: ::core::option::Option<u32>,
+    #[prost(uint32, optional, tag = "10")]
+    pub group: ::core::option::Option<u32>,
+    #[prost(string, optional, tag = "11")]
+    pub sni: ::core::option::Option<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "12")]
+    pub alpn_offered: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "13")]
+    pub alpn: ::core::option::Option<::prost::alloc::string::String>,
+    /// 1 session-id, 2 ticket, 3 psk.
+    #[prost(uint32, tag = "14")]
+    pub resumed: u32,
+    /// 1 accepted, 2 rejected.
+    #[prost(uint32, tag = "15")]
+    pub early_data: u32,
+    #[prost(bool, tag = "16")]
+    pub ech: bool,
+    #[prost(bool, tag = "17")]
+    pub retried: bool,
+    /// What was said in the clear before.
+    #[prost(string, optional, tag = "18")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+    /// 1 linkerd, 2 istio, 3 istio-ambient, 4 consul, 5 kuma, 6 cilium.
+    #[prost(uint32, tag = "19")]
+    pub mesh: u32,
+    #[prost(message, optional, tag = "20")]
+    pub client: ::core::option::Option<Certificate>,
+    #[prost(message, optional, tag = "21")]
+    pub server: ::core::option::Option<Certificate>,
+    /// 1 open, 2 established, 3 failed, 4 aborted, 5 plaintext-to-tls, 6 tls-to-plaintext.
+    #[prost(uint32, tag = "22")]
+    pub handshake: u32,
+    #[prost(uint32, optional, tag = "23")]
+    pub alert: ::core::option::Option<u32>,
+    #[prost(bool, tag = "24")]
+    pub alert_by_client: bool,
+    #[prost(string, repeated, tag = "25")]
+    pub evidence: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Certificate {
+    #[prost(string, tag = "1")]
+    pub subject: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub issuer: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub sans: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, optional, tag = "4")]
+    pub spiffe: ::core::option::Option<::prost::alloc::string::String>,
+    /// Seconds since 1970.
+    #[prost(sint64, tag = "5")]
+    pub not_before: i64,
+    #[prost(sint64, tag = "6")]
+    pub not_after: i64,
+    #[prost(string, tag = "7")]
+    pub key: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "8")]
+    pub key_bits: u32,
+    #[prost(uint32, tag = "9")]
+    pub chain: u32,
+    #[prost(fixed64, tag = "10")]
+    pub fingerprint: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Side {

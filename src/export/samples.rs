@@ -91,6 +91,7 @@ pub fn rich_connection() -> Connection {
         server: Side { address: endpoint("10.0.0.2", 8080), entity: API, end: Some(server) },
         outcome: Some(Outcome::Clean),
         changed: BootNs(5 * S),
+        tls: None,
     }
 }
 
@@ -139,6 +140,7 @@ pub fn minimal_connection() -> Connection {
         server: side(EntityId(2)),
         outcome: None,
         changed: BootNs(0),
+        tls: None,
     }
 }
 

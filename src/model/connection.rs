@@ -1,6 +1,8 @@
 //! A connection: one or two ends.
 
-use super::{BootNs, ConnectionId, End, Endpoint, EntityId, Outcome, Role, Seen, Transport};
+use std::sync::Arc;
+
+use super::{BootNs, ConnectionId, End, Endpoint, EntityId, Outcome, Role, Seen, Tls, Transport};
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +104,8 @@ pub struct Connection {
     pub outcome: Option<Outcome>,
     /// When a row last changed, for ordering.
     pub changed: BootNs,
+    /// Its security; `None` where nobody looked.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Connection {

@@ -33,7 +33,9 @@ pub use names::{Entity, EntityKind, Name, NameKind};
 pub use outcome::{OUTCOMES, Outcome};
 pub use owner::{Owner, OwnerEvidence, Process, ProcessKey};
 pub use request::{Asked, ProtocolCounts, Request, TARGETS, Tally, TargetCounts, Timing, Turns};
-pub use slice::{Cause, Counters, EdgeKey, EdgeSlice, EndCounts, Loss, LossKind, LossRow, Slice, Totals};
+pub use slice::{
+    Cause, Counters, EdgeKey, EdgeSlice, EndCounts, Loss, LossKind, LossRow, Secured, Slice, Totals,
+};
 pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status};
 pub use stream::{ConnectionPage, EventMessage, NameUpdate, SliceMessage, Snapshot};
 pub use text::{escape, escape_into};

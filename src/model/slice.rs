@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
-    AgentInstance, Asked, BootNs, Entity, EntityId, Hist, Name, Outcome, Transport, UtcOffset, View,
+    AgentInstance, Asked, BootNs, Entity, EntityId, Hist, Name, Outcome, Security, Transport, UtcOffset, View,
 };
 
 /// Who talks to whom, at which dialled address.
@@ -50,6 +50,32 @@ pub struct Counters {
     pub srtt_us: Hist,
     /// Requests and turns, where any were seen.
     pub asked: Option<Box<Asked>>,
+    /// Connections by their security, where it was looked at.
+    pub secured: Option<Box<Secured>>,
+}
+
+/// Connections by their security, at [`Security::index`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Secured {
+    /// Open at the end of the slice.
+    pub open: [u64; 8],
+    /// Closed after having been established.
+    pub closed: [u64; 8],
+}
+
+impl Secured {
+    /// Adds what came in a later interval: the gauge is replaced.
+    pub fn merge_later(&mut self, later: &Secured) {
+        self.open = later.open;
+        for (a, b) in self.closed.iter_mut().zip(&later.closed) {
+            *a = a.saturating_add(*b);
+        }
+    }
+
+    /// Connections of this kind in the interval.
+    pub fn of(&self, security: Security) -> u64 {
+        self.open[security.index()].saturating_add(self.closed[security.index()])
+    }
 }
 
 impl Counters {
@@ -87,6 +113,13 @@ impl Counters {
         self.bytes_to_client = self.bytes_to_client.saturating_add(later.bytes_to_client);
         self.retransmits = self.retransmits.saturating_add(later.retransmits);
         self.open = later.open;
+        match (&mut self.secured, &later.secured) {
+            (Some(s), Some(later)) => s.merge_later(later),
+            (None, Some(later)) => self.secured = Some(later.clone()),
+            // Nothing is open any more.
+            (Some(s), None) => s.open = [0; 8],
+            (None, None) => {}
+        }
     }
 
     /// Requests and turns, made if absent.

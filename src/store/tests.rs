@@ -29,6 +29,7 @@ fn connection(id: u64, state: ConnectionState, changed: u64) -> Arc<Connection> 
         server: side(2),
         outcome: None,
         changed: BootNs(changed),
+        tls: None,
     })
 }
 

@@ -134,6 +134,10 @@ impl Counting {
         {
             counts.full_us.record(us);
         }
+        // A handshake is one event: the client's end, which speaks first, has told it.
+        if told.protocol == Protocol::Quic && view == View::Server && row.connection.client.end.is_some() {
+            return;
+        }
         let key_of_exchange = told.key;
         let target = (!target.is_empty()).then_some(target);
         let request = request(told, searched, target, view, timing);

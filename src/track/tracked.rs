@@ -92,6 +92,7 @@ impl Tracked {
             server,
             outcome: None,
             changed: BootNs::default(),
+            tls: None,
         };
         let tracked = Tracked {
             connection,

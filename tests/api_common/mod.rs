@@ -87,6 +87,7 @@ pub fn connection(id: u64, state: ConnectionState) -> Arc<Connection> {
         server: side(2, 80),
         outcome: state.is_over().then_some(Outcome::Clean),
         changed: BootNs(id),
+        tls: None,
     })
 }
 
