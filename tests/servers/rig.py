@@ -196,7 +196,7 @@ class Rig:
         """What one of our clients says of what it did (JSON)."""
         return json.loads(self.ask(sys.executable, CLIENTS / script, *args, **how))
 
-    def listens(self, port, address="127.0.0.1", netns=None):
+    def listens(self, port, netns=None, seconds=60):
         """Waits until a TCP port is listened on, without connecting to it."""
         netns = netns or self.netns
 
@@ -208,7 +208,7 @@ class Rig:
             ).stdout
             return out.strip()
 
-        until(f"port {port} is listened on", there)
+        until(f"port {port} is listened on", there, seconds)
 
     def agent(self, *flags, cgroups=None, name="webb", budget=0):
         """webb beside the cgroups; by default without a bound on its processor time: what is

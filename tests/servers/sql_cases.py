@@ -34,6 +34,7 @@ def postgres(rig):
 
 PSQL = ["psql", "-X", "-h", "127.0.0.1", "-U", "postgres"]
 PGBENCH = ["pgbench", "-n", "-h", "127.0.0.1", "-U", "postgres"]
+ENV = {"PGDATABASE": "postgres"}
 CLIENTS, TRANSACTIONS = 4, 250
 # BEGIN, three UPDATE, SELECT, INSERT, END.
 STATEMENTS = 7
@@ -42,10 +43,10 @@ STATEMENTS = 7
 def pgbench(mode):
     def case(rig):
         postgres(rig)
-        rig.ask(*PGBENCH[:1], "-i", "-q", *PGBENCH[2:])
+        rig.ask("pgbench", "-i", "-q", *PGBENCH[2:], env=ENV)
         agent = rig.agent()
         rig.capture()
-        said = rig.ask(*PGBENCH, "-M", mode, "-c", CLIENTS, "-j", 2, "-t", TRANSACTIONS)
+        said = rig.ask(*PGBENCH, "-M", mode, "-c", CLIENTS, "-j", 2, "-t", TRANSACTIONS, env=ENV)
         done = int(re.search(r"transactions actually processed: (\d+)/", said)[1])
         failed = int((re.search(r"number of failed transactions: (\d+)", said) or [0, 0])[1])
         if (done, failed) != (CLIENTS * TRANSACTIONS, 0):
@@ -57,9 +58,9 @@ def pgbench(mode):
         # And statements of psql, each command line a round of its own; two of five fail.
         fail = ["select 1/0", "select * from nowhere"]
         good = ["select 'secret'", "select 42", "create table t (x int); insert into t values (1), (2)"]
-        rig.ask(*PSQL, *(a for sql in fail + good for a in ("-c", sql)), ok=None)
+        rig.ask(*PSQL, *(a for sql in fail + good for a in ("-c", sql)), ok=None, env=ENV)
         asked = done * STATEMENTS + 2 + prepares + len(fail) + len(good)
-        truth = Truth(asked, errors=len(fail), targets={"BEGIN begin": done, "END end": done})
+        truth = Truth(asked, errors=len(fail), targets={"BEGIN BEGIN": done, "END END": done})
         return compare(agent, 5432, "postgres", truth)
 
     return case
@@ -80,8 +81,8 @@ def mariadb_server(rig):
     # Over the Unix socket: not a part of what is watched.
     local = [client, "--no-defaults", f"--socket={data}/s", "-u", "root"]
     until("it answers", lambda: "1" in rig.ask(*local, "-N", "-e", "select 1", ok=None), 30)
-    remote = ["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-u", "root"]
-    rig.ask(*local, "-e", "create user root@127.0.0.1; grant all on *.* to root@127.0.0.1; create database t")
+    remote = ["--no-defaults", "--protocol=tcp", "-h", "127.0.0.1", "-u", "load"]
+    rig.ask(*local, "-e", "create user 'load'@'127.0.0.1'; grant all on *.* to 'load'@'127.0.0.1'; create database t")
     return local, remote
 
 
