@@ -75,8 +75,8 @@ def h2_bulk(rig):
         "by_server": rig.agent(name="server"),
         "by_client": rig.agent(name="client", cgroups=[cgroup]),
     }
-    rig.capture("server.pcap", rig.netns)
-    rig.capture("client.pcap", netns)
+    rig.capture("server.pcap", rig.netns, "wire0")
+    rig.capture("client.pcap", netns, "wire0")
     said = rig.ask(
         *(load, "-n", REQUESTS, "-c", CONNECTIONS, "-m", STREAMS, f"http://{SERVER}:8083/big.bin"),
         cgroup=cgroup,

@@ -78,6 +78,14 @@ def until(what, ask, seconds=60.0):
         time.sleep(0.05)
 
 
+def kept():
+    """A directory for captures and what webb told, where one is named."""
+    where = os.environ.get("WEBB_KEEP")
+    if where:
+        Path(where).mkdir(parents=True, exist_ok=True)
+    return Path(where) if where else None
+
+
 class Cgroup:
     """A cgroup below the mount."""
 
@@ -215,16 +223,15 @@ class Rig:
         compared here is whether it counts right, not what it costs."""
         return Agent(self, cgroups or [self.cgroup], flags, name, budget)
 
-    def capture(self, name="case.pcap", netns=None, expression=()):
-        """tcpdump in the namespace, for what is to be looked into by hand (WEBB_PCAP=directory)."""
-        where = os.environ.get("WEBB_PCAP")
-        if not where:
+    def capture(self, name="case.pcap", netns=None, device="lo"):
+        """tcpdump in the namespace, for what is to be looked into by hand (WEBB_KEEP=directory)."""
+        where = kept()
+        if not where or os.environ.get("WEBB_NO_PCAP"):
             return
-        Path(where).mkdir(parents=True, exist_ok=True)
         netns = netns or self.netns
         child = subprocess.Popen(
-            ["ip", "netns", "exec", netns.name, "tcpdump", "-i", "any" if netns is not self.netns else "lo"]
-            + ["-Z", "root", "-U", "-B", "65536", "-w", str(Path(where) / name), *expression],
+            ["ip", "netns", "exec", netns.name, "tcpdump", "-i", device]
+            + ["-Z", "root", "-U", "-B", "65536", "-w", str(where / name)],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -236,7 +243,7 @@ class Agent:
     """`webb agent` outside of the cgroup, and the questions to it."""
 
     def __init__(self, rig, cgroups, flags, name, budget):
-        self.webb = webb_binary()
+        self.webb, self.name = webb_binary(), name
         self.socket = f"unix:{rig.dir}/{name}.sock"
         scopes = [a for c in cgroups for a in ("--cgroup", str(c.path))]
         with open(rig.dir / f"{name}.err", "w") as err:
@@ -282,9 +289,16 @@ class Agent:
             if now != last:
                 last, since = now, time.monotonic()
             elif time.monotonic() - since >= 2:
+                self.keep(edges)
                 return edges
             time.sleep(0.25)
         raise Broken("what webb counts does not come to rest")
+
+    def keep(self, edges):
+        if where := kept():
+            for what, rows in (("edges", edges), ("requests", self.requests()), ("status", [self.status()])):
+                text = "".join(json.dumps(row) + "\n" for row in rows)
+                (where / f"{self.name}-{what}.json").write_text(text)
 
     def stop(self):
         self.child.terminate()
