@@ -9,7 +9,7 @@ from compare import VIEWS, Truth, compare
 from rig import CLIENTS, figures, need, need_module, targets
 
 
-def dns(rig):
+def dns(rig, rate=1000):
     server, dig = need("dnsmasq", "dig")
     # No upstream servers: what is not below shop.test is refused.
     rig.serve(
@@ -20,7 +20,7 @@ def dns(rig):
     rig.listens(53)
     agent = rig.agent()
     rig.capture()
-    said = rig.client("dns_client.py", 53, 1500)
+    said = rig.client("dns_client.py", 53, 1500, rate)
     # And dig: UDP and TCP, one of each kind.
     questions = [("api.shop.test", "NOERROR"), ("none.shop.test", "NXDOMAIN"), ("elsewhere.test", "REFUSED")]
     for name, rcode in questions:
@@ -32,7 +32,7 @@ def dns(rig):
             said["requests"] += 1
             said["refused"] += rcode == "REFUSED"
             said["nxdomain"] += rcode == "NXDOMAIN"
-    rig.notes.append(f"{said['udp']}+3 over UDP, {said['tcp']}+3 over TCP")
+    rig.notes.append(f"{said['udp']}+3 over UDP, {said['rate']}/s, {said['tcp']}+3 over TCP")
     truth = Truth(said["requests"], errors=said["refused"], client_errors=said["nxdomain"])
     return compare(agent, 53, "dns", truth)
 
@@ -74,4 +74,4 @@ def quic(rig):
     return parts, wrong
 
 
-CASES = {"dns": dns, "quic": quic}
+CASES = {"dns": dns, "dns-fast": lambda rig: dns(rig, 0), "quic": quic}
