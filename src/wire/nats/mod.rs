@@ -32,6 +32,9 @@ pub const PENDING: usize = 1024;
 pub const PATIENCE_NS: u64 = 60_000_000_000;
 /// Longest beginning of a line that is looked at: subject, reply subject and sizes.
 const LINE: usize = 512;
+/// Longest part of the server's greeting that is passed over unseen: with the addresses of a large
+/// cluster it is longer than what is captured of an answer.
+const GREETING: u64 = 4096;
 /// This many places in a row that are not NATS, and it is taken for something else.
 const STRIKES: u8 = 4;
 /// `NATS/1.0 503`: the status line of headers, where there is one.
@@ -42,6 +45,8 @@ pub struct Nats {
     client: Side,
     server: Side,
     requests: Requests,
+    /// Bytes of the server's greeting that were not seen: nothing was missed if the client answers it.
+    greeting: u64,
     undecoded: u64,
     strikes: u8,
     tls: bool,
@@ -129,6 +134,7 @@ impl Nats {
             client: Side::default(),
             server: Side::default(),
             requests: Requests::default(),
+            greeting: 0,
             undecoded: 0,
             strikes: 0,
             tls: false,
@@ -224,6 +230,12 @@ impl Default for Nats {
 }
 
 impl Side {
+    /// In the middle of the first line of the connection, an INFO: nothing follows it before the client
+    /// has spoken.
+    fn greets(&self) -> bool {
+        self.offset == 0 && self.left == 0 && self.line.partial().starts_with(b"INFO ")
+    }
+
     fn pass(&mut self, n: u64, at: BootNs) {
         self.left -= n;
         self.span.bytes += n;
@@ -322,6 +334,9 @@ fn known_error(text: &[u8]) -> Option<Cow<'static, str>> {
 impl Decoder for Nats {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         self.requests.give_up(at, out);
+        if from == Speaker::Client {
+            self.greeting = 0;
+        }
         let all = data.len();
         let mut data = data;
         while !data.is_empty() {
@@ -361,8 +376,13 @@ impl Decoder for Nats {
         if len > n {
             let side = if from == Speaker::Client { &mut self.client } else { &mut self.server };
             side.lost = true;
+            let greets = from == Speaker::Server && side.greets() && len <= GREETING;
             let taken = std::mem::take(&mut side.span.bytes);
-            self.miss((len - n).saturating_add(taken));
+            if greets {
+                self.greeting = len;
+            } else {
+                self.miss((len - n).saturating_add(taken));
+            }
         }
     }
 
@@ -374,6 +394,9 @@ impl Decoder for Nats {
     }
 
     fn end(&mut self, _at: BootNs, out: &mut Vec<Told>) {
+        // Turned away, most likely, and why was not seen.
+        let unanswered = std::mem::take(&mut self.greeting);
+        self.miss(unanswered);
         // The beginning of an answer is an answer.
         if let Some(message) = self.server.message.take_if(|m| m.answers.is_some()) {
             out.push(message.tell(self.server.span, self.server.offset));

@@ -136,6 +136,30 @@ fn gaps_in_payloads_are_harmless_and_others_lose_until_a_turn() {
     assert_eq!(d.take_undecoded(), 100 + 4);
 }
 
+/// A greeting is longer than what is captured of an answer.
+#[test]
+fn a_greeting_that_is_answered_hides_nothing() {
+    for answered in [true, false] {
+        let (mut d, mut out) = (Nats::new(), Vec::new());
+        d.bytes(S, BootNs(0), 0, b"INFO {\"server_id\":\"N", &mut out);
+        d.gap(S, BootNs(1), 20, 300, &mut out);
+        assert_eq!(d.take_undecoded(), 0);
+        if answered {
+            d.turn(C, &mut out);
+            d.bytes(C, BootNs(2), 0, b"CONNECT {}\r\nPING\r\n", &mut out);
+            d.turn(S, &mut out);
+            d.bytes(S, BootNs(3), 320, b"PONG\r\nMSG a 1 1\r\nx\r\n", &mut out);
+        }
+        d.end(BootNs(4), &mut out);
+        assert_eq!((d.take_undecoded(), out.len()), if answered { (0, 1) } else { (300, 0) });
+    }
+    // Not at the beginning of the connection: messages may follow it.
+    let (mut d, mut out) = (Nats::new(), Vec::new());
+    d.bytes(S, BootNs(0), 7, b"INFO {\"server_id\":\"N", &mut out);
+    d.gap(S, BootNs(1), 27, 300, &mut out);
+    assert_eq!(d.take_undecoded(), 320);
+}
+
 #[test]
 fn bytes_are_missed_once() {
     let mut d = Nats::new();
