@@ -18,6 +18,7 @@ mod owners;
 mod piece;
 mod roles;
 mod seal;
+mod spoken;
 mod stream;
 mod table;
 #[cfg(test)]

@@ -19,7 +19,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::decoder::{Decoder, Sniff, Span, Speaker, Told};
+use super::decoder::{Decoder, Sniff, Span, Speaker, TEXT, Told};
 use super::framed::{Event, Framer, Framing, Head};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 use request::Request;
@@ -143,6 +143,14 @@ impl Decoder for Kafka {
 
     fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.state.undecoded)
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>()
+            + self.client.held()
+            + self.server.held()
+            + self.state.pending.capacity() * size_of::<Pending>()
+            + self.state.pending.len() * TEXT
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -1,5 +1,6 @@
 //! What is pending on a connection, and what was prepared.
 
+use crate::wire::decoder::TEXT;
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -99,6 +100,13 @@ pub struct Session {
 }
 
 impl Session {
+    /// Bytes that it holds beside itself.
+    pub fn held(&self) -> usize {
+        self.queue.capacity() * size_of::<Pending>()
+            + self.queue.len() * TEXT
+            + self.order.len() * (size_of::<(u32, Arc<Statement>)>() + size_of::<Statement>() + TEXT)
+    }
+
     pub fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
     }

@@ -11,5 +11,5 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use normalise::{Dialect, Statement, normalise};
+pub use normalise::{Dialect, LIMIT, Statement, normalise};
 pub use source::Source;
