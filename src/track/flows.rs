@@ -51,7 +51,7 @@ impl Flow {
     }
 
     /// The first piece begins one of the client's messages.
-    pub(super) fn from_message(mut self) -> Self {
+    pub(super) fn at_message(mut self) -> Self {
         self.conversation = Conversation::from_message();
         self
     }
@@ -128,6 +128,8 @@ pub(super) struct Flows {
     /// What all conversations hold, and how many lost it.
     held: usize,
     shed: u64,
+    /// What they held after the last time, and a quarter of what they may.
+    shed_above: usize,
     /// Ends that closed, with when.
     closed: Vec<(BootNs, EndId)>,
     /// Payload that came with a handshake, by where it went: the end may be described later.
@@ -283,14 +285,18 @@ impl Track {
         let holds = flow.holds();
         self.flows.held = self.flows.held + holds - std::mem::replace(&mut flow.held, holds);
         self.tell(key, view, p.id, told);
-        if self.flows.held > self.config.held {
+        if self.flows.held > self.config.held.max(self.flows.shed_above) {
             self.shed_flows();
         }
     }
 
-    /// All conversations together hold too much: those silent for longest lose what they hold, until
-    /// there is some room, so that this is not done again for each piece.
+    /// All conversations together hold too much: those that are over end at once, and those silent for
+    /// longest lose what they hold, until there is some room.
     fn shed_flows(&mut self) {
+        for (at, id) in std::mem::take(&mut self.flows.closed) {
+            self.end_turns(id, at);
+            self.end_flow(id, at);
+        }
         let enough = self.config.held / 4 * 3;
         let mut order: Vec<(BootNs, EndId)> = self.flows.live.iter().map(|(id, f)| (f.heard, *id)).collect();
         order.sort_unstable();
@@ -299,7 +305,7 @@ impl Track {
                 break;
             }
             let Some(&(key, view)) = self.ends.get(&id) else { continue };
-            let Some(flow) = self.flows.live.get_mut(&id).filter(|f| !f.conversation.is_opaque()) else {
+            let Some(flow) = self.flows.live.get_mut(&id).filter(|f| f.held > size_of::<Flow>()) else {
                 continue;
             };
             let mut told = std::mem::take(&mut self.flows.told);
@@ -309,6 +315,8 @@ impl Track {
             self.flows.shed += 1;
             self.tell(key, view, id, told);
         }
+        // Not for each piece again, whatever is left.
+        self.flows.shed_above = self.flows.held + self.config.held / 4;
     }
 
     /// How often a conversation lost what it held because all together held too much.

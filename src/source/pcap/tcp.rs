@@ -93,7 +93,7 @@ impl Tcp {
         cookie: &mut u64,
         out: Out<'_>,
     ) -> Result<(), Skip> {
-        self.listens(src, segment, at, cookie, out);
+        self.listens(src, segment, at, out);
         let key = Key::new(src, dst);
         let mut known = self.places.get(&key).copied();
         if let Some(place) = known
@@ -140,13 +140,13 @@ impl Tcp {
     }
 
     /// Who answers a SYN listens there: that tells the roles of connections without a handshake.
-    fn listens(&mut self, src: Endpoint, segment: &Segment<'_>, at: BootNs, cookie: &mut u64, out: Out<'_>) {
+    fn listens(&mut self, src: Endpoint, segment: &Segment<'_>, at: BootNs, out: Out<'_>) {
         let answers = segment.syn && segment.ack.is_some() && !segment.rst;
         if !answers || self.listening.len() >= MAX_LISTENING || !self.listening.insert(src) {
             return;
         }
-        let id = EndId { netns_cookie: 0, cookie: *cookie, generation: 1 };
-        *cookie += 1;
+        // Ends have generation 1.
+        let id = EndId { netns_cookie: 0, cookie: self.listening.len() as u64, generation: 0 };
         out(Observation::Fact(Fact::Listen(ListenFact {
             id,
             at,

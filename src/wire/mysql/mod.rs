@@ -18,6 +18,8 @@ mod tests;
 
 pub use sniff::sniff;
 
+use super::decoder::TEXT;
+use super::sql::Statement;
 use super::sql::frames::{Frames, Input};
 use super::{Decoder, Speaker, Told};
 use crate::model::{BootNs, Known, Protocol};
@@ -161,7 +163,11 @@ impl Decoder for Mysql {
     }
 
     fn held(&self) -> usize {
-        size_of::<Self>() + self.session.held()
+        let (queue, statements) = (&self.session.queue, self.session.order.len());
+        size_of::<Self>()
+            + queue.capacity() * size_of::<session::Pending>()
+            + queue.len() * TEXT
+            + statements * (size_of::<Statement>() + TEXT)
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -1,6 +1,5 @@
 //! What is pending on a connection, and what was prepared.
 
-use crate::wire::decoder::TEXT;
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -54,7 +53,7 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Pending {
+pub(super) struct Pending {
     command: u8,
     source: Source,
     request: Span,
@@ -82,9 +81,9 @@ pub struct Session {
     offered: Option<u32>,
     capabilities: Option<u32>,
     no_escapes: bool,
-    queue: VecDeque<Pending>,
+    pub(super) queue: VecDeque<Pending>,
     statements: HashMap<u32, Arc<Statement>>,
-    order: VecDeque<u32>,
+    pub(super) order: VecDeque<u32>,
     forgot: bool,
     last: Option<Arc<Statement>>,
     /// The next packet of the side continues the last one.
@@ -100,13 +99,6 @@ pub struct Session {
 }
 
 impl Session {
-    /// Bytes that it holds beside itself.
-    pub fn held(&self) -> usize {
-        self.queue.capacity() * size_of::<Pending>()
-            + self.queue.len() * TEXT
-            + self.order.len() * (size_of::<(u32, Arc<Statement>)>() + size_of::<Statement>() + TEXT)
-    }
-
     pub fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
     }
