@@ -18,6 +18,8 @@ const WAITING_BYTES: usize = 4 << 20;
 const WAIT_NS: u64 = 2_000_000_000;
 /// An end that closed is listened to for so long: its last pieces may come after its closing.
 const LINGER_NS: u64 = 150_000_000;
+/// So many of them at most; the first ones end earlier then.
+const LINGERING: usize = 16_384;
 
 /// The conversation at one end.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ impl Sink for Hear<'_> {
 /// All flows, and pieces that wait for theirs.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    pub(super) live: HashMap<EndId, Flow>,
+    pub(super) live: HashMap<EndId, Box<Flow>>,
     waiting: HashMap<EndId, Vec<Waits>>,
     waiting_bytes: usize,
     /// Of ends whose role what they say may tell.
@@ -274,7 +276,7 @@ impl Track {
             let mut flow = Flow::new(isns, adopted, view);
             let mut told = std::mem::take(&mut self.flows.told);
             self.flows.early_of(place, p.id, &mut flow, &mut told);
-            self.flows.live.insert(p.id, flow);
+            self.flows.live.insert(p.id, Box::new(flow));
             self.tell(key, view, p.id, told);
         }
         let Some(flow) = self.flows.live.get_mut(&p.id) else { return };
@@ -351,6 +353,13 @@ impl Track {
     /// An end closed: it is listened to for a moment longer.
     pub(super) fn flow_closed(&mut self, id: EndId, at: BootNs) {
         self.flows.closed.push((at, id));
+        if self.flows.closed.len() > LINGERING {
+            let early: Vec<_> = self.flows.closed.drain(..LINGERING / 2).collect();
+            for (at, id) in early {
+                self.end_turns(id, at);
+                self.end_flow(id, at);
+            }
+        }
     }
 
     /// Gives waiting pieces another try, and ends conversations whose ends closed a while ago.

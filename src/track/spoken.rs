@@ -125,7 +125,8 @@ impl Track {
         // Where the one who answers spoke first, that was to something before.
         let asked_first = pieces.first().is_some_and(|p| p.sent == (role == Role::Client));
         if let Some(flow) = flow {
-            self.flows.live.insert(id, if asked_first { flow.at_message() } else { flow });
+            let flow = if asked_first { flow.at_message() } else { flow };
+            self.flows.live.insert(id, Box::new(flow));
         }
         for p in &pieces {
             self.hear(key, view, &p.piece(id));
