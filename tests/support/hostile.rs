@@ -128,7 +128,7 @@ fn packets<W: Write>(kind: Hostile, n: u64, to: &mut Capture<W>) -> io::Result<(
             kept.say(to, round, 0, &frames)
         }
         Hostile::MidStream => {
-            let up = n % 3 != 0;
+            let up = !n.is_multiple_of(3);
             to.packet(&tcp(&kept, up, 1 + 1000 * (round as u32), 1, PSH, &mix(n).to_be_bytes().repeat(125)))
         }
     }
