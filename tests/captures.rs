@@ -286,3 +286,94 @@ fn requests_are_counted_by_protocol_over_a_whole_capture() {
         requests(&r).iter().map(|e| e.request.as_ref().unwrap().protocol).collect();
     assert_eq!(protocols, [Protocol::Http1, Protocol::WebSocket].into());
 }
+
+/// A capture without the handshakes of those connections whose client's port this is true of.
+fn without_handshake(name: &str, cut: impl Fn(u16) -> bool) -> Replayed {
+    let bytes = fs::read(path(name)).unwrap();
+    let ethernet = u32::from_le_bytes(bytes[20..24].try_into().unwrap()) == 1;
+    assert!(ethernet, "{name}");
+    let mut kept = bytes[..24].to_vec();
+    let mut rest = &bytes[24..];
+    while !rest.is_empty() {
+        let len = u32::from_le_bytes(rest[8..12].try_into().unwrap()) as usize;
+        let (packet, behind) = rest.split_at(16 + len);
+        rest = behind;
+        let ip = &packet[16 + 14..];
+        let tcp = ip[0] >> 4 == 4 && ip[9] == 6;
+        let segment = &ip[usize::from(ip[0] & 15) * 4..];
+        let syn = tcp && segment[13] & 2 != 0;
+        let (src, dst) =
+            (u16::from_be_bytes([segment[0], segment[1]]), u16::from_be_bytes([segment[2], segment[3]]));
+        if !(syn && cut(src.max(dst))) {
+            kept.extend_from_slice(packet);
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("cut.pcap");
+    fs::write(&file, kept).unwrap();
+    replay::read(&file, 32_768, |_| {}).unwrap()
+}
+
+/// What was asked, in an order that does not depend on when a connection was found.
+fn asked(r: &Replayed) -> Vec<String> {
+    let line = |e: &Event| {
+        let q = e.request.as_ref().unwrap();
+        assert!(q.by_client.is_some() && q.by_server.is_none());
+        let (target, status) = (q.target.as_deref().unwrap_or("?"), q.status.as_deref().unwrap_or("?"));
+        format!("{} {} {target} {status}", q.protocol.as_str(), q.method)
+    };
+    let mut all: Vec<String> = requests(r).iter().map(line).collect();
+    all.sort();
+    all
+}
+
+fn evidence(r: &Replayed) -> BTreeSet<&'static str> {
+    let all = r.store.connections(true, &Filter::default(), None);
+    let ends = all.iter().flat_map(|c| c.client.end.iter().chain(&c.server.end));
+    ends.map(|e| e.role_evidence.as_str()).collect()
+}
+
+#[test]
+fn who_asks_is_told_by_what_is_said_where_the_handshake_is_missing() {
+    // An array that CONFIG GET is answered with could be a command, too: that connection's one exchange
+    // stays unknown, in both of its connections.
+    let missing = |name: &str| if name == "redis-benchmark.pcap" { 2 } else { 0 };
+    for name in [
+        "http1-nginx.pcap",
+        "http1-pipelined.pcap",
+        "http1-post.pcap",
+        "http1-until-close.pcap",
+        "kafka-librdkafka-mock.pcap",
+        "memcached.pcap",
+        "mongodb-pymongo.pcap",
+        "redis-benchmark.pcap",
+        "postgres-pgbench-simple.pcap",
+    ] {
+        let (whole, cut) = (read(name), without_handshake(name, |_| true));
+        assert!(evidence(&cut).contains("said"), "{name}");
+        let mut expected = asked(&whole);
+        let told = asked(&cut);
+        expected.retain(|line| missing(name) == 0 || !line.contains("CONFIG"));
+        assert_eq!((told.len(), told == expected), (asked(&whole).len() - missing(name), true), "{name}");
+        let servers =
+            |r: &Replayed| world(r).total_edges().iter().map(|e| e.id.port).collect::<BTreeSet<_>>();
+        assert_eq!(servers(&cut), servers(&whole), "{name}");
+    }
+    // Frames of AMQP look the same from both sides: nobody knows who asks, and so it is said.
+    let r = without_handshake("amqp-rabbitmq-pika.pcap", |_| true);
+    assert_eq!((evidence(&r), asked(&r)), (["unknown"].into(), Vec::new()));
+}
+
+#[test]
+fn another_handshake_with_the_same_server_tells_the_roles_too() {
+    let whole = read("http1-nginx.pcap");
+    let ports: BTreeSet<u16> = whole
+        .store
+        .connections(true, &Filter::default(), None)
+        .iter()
+        .map(|c| c.client.address.port)
+        .collect();
+    let first = *ports.first().unwrap();
+    let r = without_handshake("http1-nginx.pcap", |port| port == first);
+    assert_eq!(asked(&r), asked(&whole));
+}

@@ -363,3 +363,40 @@ fn what_is_no_terminal_gets_one_sentence() {
         assert!(error.lines().count() == 1 && error.contains("`webb list`"), "{error}");
     }
 }
+
+/// A capture on a terminal: it says what it is, whether it is whole, and of which time; nothing in it needs
+/// a kernel.
+#[test]
+fn a_capture_says_what_it_is_in_every_pane() {
+    let captures = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
+    let whole = std::fs::read(captures.join("http2-nginx.pcap")).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, len, mark) in [("whole", whole.len(), "◆ capture"), ("cut", 30_000, "◆ capture, incomplete")]
+    {
+        let file = dir.path().join(format!("{name}.pcap"));
+        std::fs::write(&file, &whole[..len]).unwrap();
+        for size in [(80, 24), (120, 40), (200, 60)] {
+            let mut t = Term::webb(&["--file", file.to_str().unwrap()], size);
+            let said = t.until("the header", |text| text.contains(mark));
+            assert!(said < BOUNDS.1, "{said:?}");
+            assert_eq!(t.text().contains("incomplete"), name == "cut");
+            t.key("2", "CLIENT");
+            t.until("the edge", |text| text.contains("8080"));
+            t.key("3", "127.0.0.1:8080");
+            t.key("4", "GET /broken");
+            t.key("5", "Loss in reading the capture");
+            assert!(t.text().contains(&format!("capture {name}.pcap · 20")));
+            assert!(!t.text().contains("kernel") && !t.text().contains("Cost"));
+            t.type_("q");
+            assert_eq!(t.wait(), 0);
+            t.restored();
+        }
+    }
+    let none = dir.path().join("none.pcap");
+    std::fs::write(&none, &whole[..24]).unwrap();
+    let mut t = Term::webb(&["--file", none.to_str().unwrap()], (80, 24));
+    t.until("that it is empty", |text| text.contains("No connections in the last 60 s of this capture"));
+    t.key("4", "No request was found in this capture");
+    t.type_("q");
+    assert_eq!(t.wait(), 0);
+}

@@ -88,9 +88,8 @@ impl Agent {
             let parts = Source::open(&options.source).map_err(|e| e.to_string()).and_then(|source| {
                 let identity = Identity::spawn(identity_config(&options)).map_err(|e| e.to_string())?;
                 let track = Track::new(TrackConfig {
-                    node: boot_hash(),
-                    connections: live_limit,
                     strict: options.source.strict,
+                    ..TrackConfig::new(boot_hash(), live_limit)
                 });
                 let scopes =
                     scope::Scopes::new(options.source.cgroup_mount.clone(), options.source.scopes.clone());

@@ -236,6 +236,7 @@ impl Pipeline {
         loss.add(LossKind::State, Cause::TableFull, self.parts.track.lost());
         loss.add(LossKind::State, Cause::Blind, self.blind);
         loss.add(LossKind::Exchange, Cause::NoConnection, self.parts.track.pieces().1);
+        loss.add(LossKind::Exchange, Cause::TableFull, self.parts.track.shed());
         loss
     }
 

@@ -590,7 +590,7 @@ pub struct End {
     #[prost(uint32, tag = "8")]
     pub role: u32,
     /// 0 unknown, 1 saw-connect, 2 cloned-from-listener, 3 in-listen-set, 4 peer-in-listen-set,
-    /// 5 sequence-numbers, 6 peer-role, 7 spoke-first.
+    /// 5 sequence-numbers, 6 peer-role, 7 spoke-first, 8 said.
     #[prost(uint32, tag = "9")]
     pub role_evidence: u32,
     #[prost(message, optional, boxed, tag = "10")]

@@ -139,6 +139,9 @@ pub enum RoleEvidence {
     PeerRole = 6,
     /// UDP: the first datagram that was seen was its own, or asked something by its own account.
     SpokeFirst = 7,
+    /// What both sides said: a protocol was recognised with this end as the one who asks, or answers,
+    /// and none the other way round.
+    Said = 8,
 }
 
 impl RoleEvidence {
@@ -153,13 +156,14 @@ impl RoleEvidence {
             RoleEvidence::SequenceNumbers => "sequence-numbers",
             RoleEvidence::PeerRole => "peer-role",
             RoleEvidence::SpokeFirst => "spoke-first",
+            RoleEvidence::Said => "said",
         }
     }
 
     /// The evidence of a kernel or wire number; unknown numbers are [`RoleEvidence::Unknown`].
     pub fn from_number(n: u8) -> Self {
         use RoleEvidence::{
-            ClonedFromListener, InListenSet, PeerInListenSet, PeerRole, SawConnect, SequenceNumbers,
+            ClonedFromListener, InListenSet, PeerInListenSet, PeerRole, Said, SawConnect, SequenceNumbers,
             SpokeFirst, Unknown,
         };
         [
@@ -171,6 +175,7 @@ impl RoleEvidence {
             SequenceNumbers,
             PeerRole,
             SpokeFirst,
+            Said,
         ]
         .into_iter()
         .find(|e| *e as u8 == n)

@@ -6,9 +6,9 @@
 //! offset to wall time is 0. Where nothing was said the slices of a stretch are left out but for the
 //! last 300, which is what a viewer can show.
 //!
-//! Bounds, whatever the file says: 65,536 TCP connections and as many UDP conversations at a time; a
-//! slice is cut short when more than 16,384 conversations began in it; 100,000 empty slices. The rest
-//! is bounded by [`Track`] and [`Store`].
+//! Bounds, whatever the file says: 32,768 TCP connections, 65,536 connections and conversations at a time;
+//! 32 MiB that conversations hold; a slice is cut short when more than 8,192 conversations began in it;
+//! 100,000 empty slices. The rest is bounded by [`Track`] and [`Store`].
 
 mod status;
 #[cfg(test)]
@@ -31,11 +31,13 @@ const GRACE_NS: u64 = 300_000_000;
 const FLUSH_NS: u64 = 50_000_000;
 const FLUSH_OBSERVATIONS: u32 = 4096;
 /// Conversations that may begin in one slice.
-const BEGUN: usize = 16_384;
+const BEGUN: usize = 8_192;
 /// TCP connections that are remembered, those that are over included.
-const CONNECTIONS: usize = 65_536;
+const CONNECTIONS: usize = 32_768;
 /// TCP connections and UDP conversations of one moment, and those over that wait for their slice.
-const ROWS: usize = 2 * CONNECTIONS + 2 * BEGUN;
+const ROWS: usize = 65_536;
+/// Bytes that conversations may hold: beginnings of messages, requests without an answer.
+const HELD: usize = 32 << 20;
 /// Empty slices after a stretch in which nothing was said, and all of them together.
 const QUIET: u64 = 300;
 const QUIET_ALL: u64 = 100_000;
@@ -110,7 +112,11 @@ impl Replay {
         config.closed_history = closed;
         config.live_limit = ROWS;
         Replay {
-            track: Track::new(TrackConfig { node: instance.0, connections: ROWS, strict: false }),
+            track: Track::new(TrackConfig {
+                held: HELD,
+                capture: true,
+                ..TrackConfig::new(instance.0, ROWS)
+            }),
             builder: SliceBuilder::default(),
             store: Store::new(config),
             node,
@@ -240,6 +246,7 @@ impl Replay {
         let mut loss = Loss::default();
         loss.add(LossKind::State, Cause::TableFull, self.track.lost());
         loss.add(LossKind::Exchange, Cause::NoConnection, self.track.pieces().1);
+        loss.add(LossKind::Exchange, Cause::TableFull, self.track.shed());
         loss
     }
 }

@@ -85,7 +85,8 @@ fn hooks(counts: &Counts) -> Vec<Hook> {
             "listeners",
             "none",
             "a capture does not hold them",
-            "roles of connections whose handshake is not in it: the lower port stands as the server",
+            "roles of connections whose handshake is not in it, unless another one to the same server is, or \
+             what both sides say tells; else the lower port stands as the server",
         ),
         off(
             "connects without a packet",

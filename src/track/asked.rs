@@ -44,6 +44,8 @@ pub(super) struct Counting {
     labels: HashMap<Box<str>, Arc<str>>,
     /// What requests are about is not told.
     strict: bool,
+    /// There is one view of each connection.
+    capture: bool,
     /// End of the slice that is being counted.
     pub(super) slice_end: BootNs,
     events: Vec<Happened>,
@@ -55,11 +57,11 @@ pub(super) struct Counting {
     ahead: Vec<(TurnsFact, u8)>,
 }
 
-type Rows = HashMap<u64, Tracked>;
+type Rows = HashMap<u64, Box<Tracked>>;
 
 impl Counting {
-    pub(super) fn new(strict: bool) -> Self {
-        Counting { strict, ..Counting::default() }
+    pub(super) fn new(strict: bool, capture: bool) -> Self {
+        Counting { strict, capture, ..Counting::default() }
     }
 
     /// The shared form of a text.
@@ -140,7 +142,8 @@ impl Counting {
         }
         let key_of_exchange = told.key;
         let target = (!target.is_empty()).then_some(target);
-        let request = request(told, searched, target, view, timing);
+        let seen = if self.capture { View::Client } else { view };
+        let request = request(told, searched, target, seen, timing);
         let other = match view {
             View::Client => View::Server,
             View::Server => View::Client,

@@ -30,6 +30,18 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// As the other end would have it.
+    pub(super) fn reversed(self) -> Step {
+        match self {
+            Step::Traffic { sent, received, retransmits, srtt_us } => {
+                Step::Traffic { sent: received, received: sent, retransmits, srtt_us }
+            }
+            other => other,
+        }
+    }
+}
+
 /// A step as it waits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::piece::{Early, Piece, Progress};
+use super::spoken::Unsure;
 use super::stream::{Sink, Stream};
 use super::table::Track;
 use crate::model::{BootNs, EndId, Endpoint, Isns, View};
@@ -17,6 +18,8 @@ const WAITING_BYTES: usize = 4 << 20;
 const WAIT_NS: u64 = 2_000_000_000;
 /// An end that closed is listened to for so long: its last pieces may come after its closing.
 const LINGER_NS: u64 = 150_000_000;
+/// So many of them at most; the first ones end earlier then.
+const LINGERING: usize = 16_384;
 
 /// The conversation at one end.
 #[derive(Debug)]
@@ -28,14 +31,46 @@ pub(super) struct Flow {
     /// The source was told to look away.
     pub(super) ignored: bool,
     pub(super) view: View,
+    /// When it last said anything, and what it held then.
+    heard: BootNs,
+    held: usize,
 }
 
 impl Flow {
-    fn new(isns: Isns, adopted: bool, view: View) -> Self {
+    pub(super) fn new(isns: Isns, adopted: bool, view: View) -> Self {
         // A client's own base is its SYN's number, all others are the first byte's.
         let sent = isns.tx.wrapping_add(u32::from(view == View::Client));
         let streams = [Stream::new(sent), Stream::new(isns.rx)];
-        Flow { conversation: Conversation::new(adopted), streams, begun: [!adopted; 2], ignored: false, view }
+        Flow {
+            conversation: Conversation::new(adopted),
+            streams,
+            begun: [!adopted; 2],
+            ignored: false,
+            view,
+            heard: BootNs(0),
+            held: 0,
+        }
+    }
+
+    /// The first piece begins one of the client's messages.
+    pub(super) fn at_message(mut self) -> Self {
+        self.conversation = Conversation::from_message();
+        self
+    }
+
+    fn holds(&self) -> usize {
+        let streams: usize = self.streams.iter().map(Stream::held).sum();
+        size_of::<Flow>() + self.conversation.held() + streams
+    }
+
+    /// Loses what it holds; pieces that wait for those before them are a gap from now on.
+    fn shed(&mut self, out: &mut Vec<Told>) {
+        for (i, from) in [self.speaker(true), self.speaker(false)].into_iter().enumerate() {
+            let Some(stream) = self.streams.get_mut(i) else { continue };
+            stream.shed(&mut Hear { conversation: &mut self.conversation, from, out });
+        }
+        self.conversation.end(self.heard, out);
+        self.conversation = Conversation::new(true);
     }
 
     fn speaker(&self, sent: bool) -> Speaker {
@@ -87,9 +122,16 @@ impl Sink for Hear<'_> {
 /// All flows, and pieces that wait for theirs.
 #[derive(Debug, Default)]
 pub(super) struct Flows {
-    pub(super) live: HashMap<EndId, Flow>,
+    pub(super) live: HashMap<EndId, Box<Flow>>,
     waiting: HashMap<EndId, Vec<Waits>>,
     waiting_bytes: usize,
+    /// Of ends whose role what they say may tell.
+    pub(super) unsure: Unsure,
+    /// What all conversations hold, and how many lost it.
+    held: usize,
+    shed: u64,
+    /// What they held after the last time, and a quarter of what they may.
+    shed_above: usize,
     /// Ends that closed, with when.
     closed: Vec<(BootNs, EndId)>,
     /// Payload that came with a handshake, by where it went: the end may be described later.
@@ -97,7 +139,7 @@ pub(super) struct Flows {
     /// Nothing more can be learnt from these.
     opaque: Vec<EndId>,
     told: Vec<Told>,
-    lost: u64,
+    pub(super) lost: u64,
     pub(super) seen: u64,
 }
 
@@ -117,19 +159,19 @@ struct EarlyPiece {
 
 /// A piece that is kept.
 #[derive(Debug)]
-struct Owned {
+pub(super) struct Owned {
     at: BootNs,
-    sent: bool,
-    seq: u32,
+    pub(super) sent: bool,
+    pub(super) seq: u32,
     ack: u32,
     len: u32,
-    data: Box<[u8]>,
+    pub(super) data: Box<[u8]>,
     turned: Option<BootNs>,
     in_order: bool,
 }
 
 impl Owned {
-    fn of(p: &Piece<'_>) -> Self {
+    pub(super) fn of(p: &Piece<'_>) -> Self {
         Owned {
             at: p.at,
             sent: p.sent,
@@ -142,7 +184,7 @@ impl Owned {
         }
     }
 
-    fn piece(&self, id: EndId) -> Piece<'_> {
+    pub(super) fn piece(&self, id: EndId) -> Piece<'_> {
         Piece {
             id,
             at: self.at,
@@ -173,6 +215,7 @@ impl Track {
         }
         match self.place(p.id) {
             Place::Ready(key, view) => self.hear(key, view, p),
+            Place::NotYet if self.config.capture => self.unsure(p),
             Place::NotYet => self.wait(p),
         }
     }
@@ -225,7 +268,7 @@ impl Track {
     }
 
     /// The conversation at an end hears a piece.
-    fn hear(&mut self, key: u64, view: View, p: &Piece<'_>) {
+    pub(super) fn hear(&mut self, key: u64, view: View, p: &Piece<'_>) {
         if !self.flows.live.contains_key(&p.id) {
             let Some(end) = self.rows.get(&key).and_then(|r| r.side(view).end.as_ref()) else { return };
             let (Some(isns), adopted) = (end.isns, end.adopted) else { return };
@@ -233,14 +276,54 @@ impl Track {
             let mut flow = Flow::new(isns, adopted, view);
             let mut told = std::mem::take(&mut self.flows.told);
             self.flows.early_of(place, p.id, &mut flow, &mut told);
-            self.flows.live.insert(p.id, flow);
+            self.flows.live.insert(p.id, Box::new(flow));
             self.tell(key, view, p.id, told);
         }
         let Some(flow) = self.flows.live.get_mut(&p.id) else { return };
         flow.view = view;
+        flow.heard = p.at;
         let mut told = std::mem::take(&mut self.flows.told);
         flow.piece(p, &mut told);
+        let holds = flow.holds();
+        self.flows.held = self.flows.held + holds - std::mem::replace(&mut flow.held, holds);
         self.tell(key, view, p.id, told);
+        if self.flows.held > self.config.held.max(self.flows.shed_above) {
+            self.shed_flows();
+        }
+    }
+
+    /// All conversations together hold too much: those that are over end at once, and those silent for
+    /// longest lose what they hold, until there is some room.
+    fn shed_flows(&mut self) {
+        for (at, id) in std::mem::take(&mut self.flows.closed) {
+            self.end_turns(id, at);
+            self.end_flow(id, at);
+        }
+        let enough = self.config.held / 4 * 3;
+        let mut order: Vec<(BootNs, EndId)> = self.flows.live.iter().map(|(id, f)| (f.heard, *id)).collect();
+        order.sort_unstable();
+        for (_, id) in order {
+            if self.flows.held <= enough {
+                break;
+            }
+            let Some(&(key, view)) = self.ends.get(&id) else { continue };
+            let Some(flow) = self.flows.live.get_mut(&id).filter(|f| f.held > size_of::<Flow>()) else {
+                continue;
+            };
+            let mut told = std::mem::take(&mut self.flows.told);
+            flow.shed(&mut told);
+            let holds = flow.holds();
+            self.flows.held = self.flows.held + holds - std::mem::replace(&mut flow.held, holds);
+            self.flows.shed += 1;
+            self.tell(key, view, id, told);
+        }
+        // Not for each piece again, whatever is left.
+        self.flows.shed_above = self.flows.held + self.config.held / 4;
+    }
+
+    /// How often a conversation lost what it held because all together held too much.
+    pub fn shed(&self) -> u64 {
+        self.flows.shed
     }
 
     /// Counts what a decoder has told, and gives its list back for the next time.
@@ -271,6 +354,13 @@ impl Track {
     /// An end closed: it is listened to for a moment longer.
     pub(super) fn flow_closed(&mut self, id: EndId, at: BootNs) {
         self.flows.closed.push((at, id));
+        if self.flows.closed.len() > LINGERING {
+            let early: Vec<_> = self.flows.closed.drain(..LINGERING / 2).collect();
+            for (at, id) in early {
+                self.end_turns(id, at);
+                self.end_flow(id, at);
+            }
+        }
     }
 
     /// Gives waiting pieces another try, and ends conversations whose ends closed a while ago.
@@ -318,6 +408,7 @@ impl Track {
     }
 
     fn end_flow(&mut self, id: EndId, at: BootNs) {
+        self.forget_unsure(id);
         let Some(flow) = self.flows.live.get_mut(&id) else { return };
         let mut told = std::mem::take(&mut self.flows.told);
         flow.conversation.end(at, &mut told);
@@ -328,7 +419,9 @@ impl Track {
                 self.flows.told = told;
             }
         }
-        self.flows.live.remove(&id);
+        if let Some(flow) = self.flows.live.remove(&id) {
+            self.flows.held -= flow.held;
+        }
     }
 
     /// Nothing more will come: what is still waited for is told as not known. Connections stay as

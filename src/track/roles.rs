@@ -55,6 +55,7 @@ impl Track {
                 self.flip(key);
             }
             self.touch(key);
+            self.words_of(key);
         }
     }
 

@@ -1,7 +1,6 @@
 //! What leaves the table: events and changed rows by flush, counted steps by seal.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use super::delta::{Counted, Step};
 use super::table::{Flushed, Track};
@@ -37,8 +36,10 @@ impl Track {
             let pending = std::mem::take(&mut row.pending);
             let mut connection = row.connection.clone();
             // As on its edge: whoever listens there, also where the server's end is not seen.
-            connection.server.entity = server;
-            let connection = Arc::new(connection);
+            if connection.server.entity != server {
+                connection.server.entity = server;
+            }
+            let connection = connection.published();
             row.shared = Some(connection.clone());
             if let Some(old) = row.published.replace(connection.id)
                 && old != connection.id
@@ -85,11 +86,14 @@ impl Track {
             let Some(row) = self.rows.get(&s.key) else { continue };
             let ends = matches!(s.step, Step::Closed | Step::Failed);
             let own = row.side(s.view).end.as_ref().and_then(|e| e.outcome);
+            // A capture has one view of a connection, that of whoever connected.
+            let reversed = self.config.capture && s.view == View::Server;
+            let (view, step) = if reversed { (View::Client, s.step.reversed()) } else { (s.view, s.step) };
             count(Counted {
                 edge: self.edge(row),
                 far: self.far(row),
-                view: s.view,
-                step: s.step,
+                view,
+                step,
                 outcome: if ends { row.connection.outcome.or(own) } else { None },
                 late: s.at < start,
             });
@@ -104,7 +108,7 @@ impl Track {
                 let heard = self.rows.get_mut(&key).and_then(|r| r.heard.as_mut());
                 let Some(counted) = heard.and_then(|h| h.take(view)) else { continue };
                 if let Some(row) = self.rows.get(&key) {
-                    asked(self.edge(row), self.far(row), view, counted);
+                    asked(self.edge(row), self.far(row), self.view(view), counted);
                 }
             }
         }
@@ -113,7 +117,7 @@ impl Track {
                 // What began since then is of the next slice, where it may have got a name.
                 let is_open = |e: &End| e.state == EndState::Established && e.opened < end;
                 if row.side(view).end.as_ref().is_some_and(is_open) {
-                    open(self.edge(row), self.far(row), view);
+                    open(self.edge(row), self.far(row), self.view(view));
                 }
             }
         }
@@ -127,8 +131,8 @@ impl Track {
                 continue;
             }
             let Some(row) = self.rows.remove(&key) else { continue };
-            for side in [row.connection.client, row.connection.server] {
-                let Some(end) = side.end else { continue };
+            for side in [&row.connection.client, &row.connection.server] {
+                let Some(end) = &side.end else { continue };
                 // A conversation over UDP may have begun anew.
                 if self.ends.get(&end.id).is_some_and(|place| place.0 == key) {
                     self.ends.remove(&end.id);
@@ -139,6 +143,11 @@ impl Track {
                 }
             }
         }
+    }
+
+    /// A capture has one view of a connection.
+    fn view(&self, view: View) -> View {
+        if self.config.capture { View::Client } else { view }
     }
 
     fn edge(&self, row: &Tracked) -> EdgeKey {

@@ -45,6 +45,18 @@ impl Stream {
         Stream { base, next: 0, held: BTreeMap::new(), held_bytes: 0 }
     }
 
+    /// Bytes that it holds beside itself.
+    pub(super) fn held(&self) -> usize {
+        self.held_bytes + self.held.len() * (size_of::<Held>() + size_of::<u64>())
+    }
+
+    /// What waits for the bytes before it goes on without them.
+    pub(super) fn shed(&mut self, sink: &mut impl Sink) {
+        while !self.held.is_empty() {
+            self.release_first(sink);
+        }
+    }
+
     /// One of which the beginning was not seen begins at its first piece.
     pub(super) fn skip_to(&mut self, seq: u32) {
         self.next = u64::try_from(self.offset(seq)).unwrap_or(self.next).max(self.next);

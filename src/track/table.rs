@@ -31,6 +31,19 @@ pub struct TrackConfig {
     pub connections: usize,
     /// Tell of requests only their kind and how they went, not what they are about.
     pub strict: bool,
+    /// Bytes that the conversations of all ends may hold; beyond it those silent for longest lose
+    /// what they hold, which is counted.
+    pub held: usize,
+    /// The facts are those of a capture: there is one end of each connection, and where its role is
+    /// not known what both sides say may tell it.
+    pub capture: bool,
+}
+
+impl TrackConfig {
+    /// For so many connections, on this boot.
+    pub fn new(node: u64, connections: usize) -> Self {
+        TrackConfig { node, connections, strict: false, held: 256 << 20, capture: false }
+    }
 }
 
 /// What a flush gives.
@@ -63,9 +76,9 @@ pub struct Flushed {
 /// Ends, joined to connections.
 #[derive(Debug)]
 pub struct Track {
-    config: TrackConfig,
+    pub(super) config: TrackConfig,
     pub(super) ends: HashMap<EndId, (u64, View)>,
-    pub(super) rows: HashMap<u64, Tracked>,
+    pub(super) rows: HashMap<u64, Box<Tracked>>,
     next_key: u64,
     pub(super) waiting: Waiting,
     pub(super) listeners: ListenSet,
@@ -89,7 +102,7 @@ pub struct Track {
 impl Track {
     /// An empty table.
     pub fn new(config: TrackConfig) -> Self {
-        let asked = Counting::new(config.strict);
+        let asked = Counting::new(config.strict, config.capture);
         Track {
             entities: Entities::new(config.node),
             config,
@@ -159,7 +172,7 @@ impl Track {
             return;
         }
         let mut end = self.new_end(&f);
-        if end.isns.is_none() {
+        if end.isns.is_none() || self.config.capture {
             self.role_without_numbers(&mut end);
         }
         let first = if f.adopted { Step::Adopted } else { Step::Opened };
@@ -198,7 +211,7 @@ impl Track {
         let key = self.next_key;
         self.next_key += 1;
         self.far.watch(key, &row.connection);
-        self.rows.insert(key, row);
+        self.rows.insert(key, Box::new(row));
         key
     }
 
@@ -468,6 +481,10 @@ impl Track {
         self.owner(&f.owner);
         self.walk.met_listener(f.id);
         self.listeners.open(f.id, f.owner.netns, f.local, entity);
+        if self.config.capture {
+            // There are no walks: who was met before it is looked at now.
+            self.resolve_roles();
+        }
     }
 
     pub(super) fn step(&mut self, at: BootNs, key: u64, view: View, step: Step) {

@@ -14,7 +14,7 @@ use crate::model::{
 const SERVER_PORT: u16 = 8080;
 
 fn table() -> Track {
-    Track::new(TrackConfig { node: 1, connections: 1000, strict: false })
+    Track::new(TrackConfig::new(1, 1000))
 }
 
 fn id(cookie: u64) -> EndId {
@@ -244,7 +244,7 @@ fn an_end_that_the_table_does_not_know_is_asked_for() {
 
 #[test]
 fn a_full_table_counts_what_it_does_not_take() {
-    let mut t = Track::new(TrackConfig { node: 1, connections: 2, strict: false });
+    let mut t = Track::new(TrackConfig::new(1, 2));
     for n in 1..=5 {
         t.apply(Fact::End(fact(n, Role::Client, 20, Moment::Established)));
     }

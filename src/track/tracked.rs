@@ -1,5 +1,7 @@
 //! One connection as it is kept while it is alive, and how facts change it.
 
+use std::sync::Arc;
+
 use crate::model::{
     BootNs, Connection, ConnectionId, ConnectionState, End, EndId, EndState, EventKind, Outcome, Role, Side,
     StableHasher, View,
@@ -35,7 +37,7 @@ impl Pending {
 /// A connection with what is needed beside the model.
 #[derive(Clone, Debug)]
 pub(super) struct Tracked {
-    pub connection: Connection,
+    pub connection: Shared,
     pub pending: Pending,
     pub dirty: bool,
     /// Published under this id, if at all.
@@ -55,7 +57,32 @@ pub(super) struct Tracked {
     /// The name that led to a far server, where it is known.
     pub far_name: Option<std::sync::Arc<str>>,
     /// As it was published last.
-    pub shared: Option<std::sync::Arc<Connection>>,
+    pub shared: Option<Arc<Connection>>,
+}
+
+/// A connection that is one with what was published of it until it changes: most rows do not.
+#[derive(Clone, Debug)]
+pub(super) struct Shared(Arc<Connection>);
+
+impl Shared {
+    /// As it is now.
+    pub(super) fn published(&self) -> Arc<Connection> {
+        self.0.clone()
+    }
+}
+
+impl std::ops::Deref for Shared {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Shared {
+    fn deref_mut(&mut self) -> &mut Connection {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// Position of a view in arrays of two.
@@ -95,7 +122,7 @@ impl Tracked {
             tls: None,
         };
         let tracked = Tracked {
-            connection,
+            connection: Shared(Arc::new(connection)),
             pending: Pending::default(),
             dirty: false,
             published: None,
@@ -154,7 +181,8 @@ impl Tracked {
 
     /// Exchanges the sides: the role became known and was the other one.
     pub(super) fn flip(&mut self) {
-        std::mem::swap(&mut self.connection.client, &mut self.connection.server);
+        let connection = &mut *self.connection;
+        std::mem::swap(&mut connection.client, &mut connection.server);
         self.endings.swap(0, 1);
         self.met.swap(0, 1);
         if let Some(heard) = &mut self.heard {

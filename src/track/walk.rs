@@ -141,7 +141,7 @@ mod tests {
     }
 
     fn table() -> Track {
-        Track::new(TrackConfig { node: 1, connections: 10, strict: false })
+        Track::new(TrackConfig::new(1, 10))
     }
 
     fn sealed(t: &mut Track, start: u64, end: u64) -> Vec<(View, Step, bool)> {

@@ -34,13 +34,20 @@ pub fn draw(state: &State, pen: &mut Pen<'_>) {
     let head: Line = vec![
         (format!("webb {}", status.version), Role::Strong),
         (
-            format!(" on {} · {} · scope {} · up {up}", status.node, status.source, status.scope.label),
+            if state.capture {
+                let clock = state.shown.clock;
+                let (day, from, to) =
+                    (clock.date(status.started), clock.time(status.started), clock.time(status.now));
+                format!(" · capture {} · {day} {from} to {to} ({up})", status.node)
+            } else {
+                format!(" on {} · {} · scope {} · up {up}", status.node, status.source, status.scope.label)
+            },
             Role::Text,
         ),
     ];
     write(pen, 1, 0, &head);
     let body = Rect { y: pen.area.y + 2, height: pen.area.height.saturating_sub(2), ..pen.area };
-    let (left, right) = (hooks(status), facts(status));
+    let (left, right) = (hooks(status, state.capture), facts(status, state.capture));
     let mut lines: Vec<Line>;
     let scroll;
     if body.width >= 110 {
@@ -81,8 +88,8 @@ fn title(text: &str) -> Line {
     vec![(text.to_owned(), Role::Accent)]
 }
 
-fn hooks(status: &Status) -> Vec<Line> {
-    let mut lines = vec![title("Hooks")];
+fn hooks(status: &Status, capture: bool) -> Vec<Line> {
+    let mut lines = vec![title(if capture { "What the file says" } else { "Hooks" })];
     let wide = status.hooks.iter().map(|h| columns(&clean(&h.datum))).max().unwrap_or(0).min(DATUM);
     let datum = |text: &str| {
         let text = clean(text);
@@ -124,8 +131,9 @@ fn hooks(status: &Status) -> Vec<Line> {
     lines
 }
 
-fn facts(status: &Status) -> Vec<Line> {
-    let mut lines = vec![title("Loss since the agent started")];
+fn facts(status: &Status, capture: bool) -> Vec<Line> {
+    let lost = if capture { "Loss in reading the capture" } else { "Loss since the agent started" };
+    let mut lines = vec![title(lost)];
     if status.loss.total() == 0 {
         lines.push(vec![("  nothing was lost".into(), Role::Muted)]);
     }
@@ -140,11 +148,10 @@ fn facts(status: &Status) -> Vec<Line> {
             Role::Warn,
         )]);
     }
-    let produced = status.state_produced;
-    lines.push(vec![(
-        format!("  state records {} of {} read", figures::exact(status.state_seen), figures::exact(produced)),
-        Role::Muted,
-    )]);
+    if !capture {
+        let (seen, produced) = (figures::exact(status.state_seen), figures::exact(status.state_produced));
+        lines.push(vec![(format!("  state records {seen} of {produced} read"), Role::Muted)]);
+    }
     lines.push(Vec::new());
     lines.push(title("Connections"));
     let c = &status.connections;
@@ -154,9 +161,13 @@ fn facts(status: &Status) -> Vec<Line> {
     lines.push(row("failed", c.failed));
     lines.push(row("closed", c.closed));
     lines.push(row("found open", c.adopted));
-    lines.push(row("open now", c.live));
+    lines.push(row(if capture { "open at its end" } else { "open now" }, c.live));
     if c.evicted > 0 {
         lines.push(row("given up from history", c.evicted));
+    }
+    // There is no kernel behind a file, and nobody watches at a cost.
+    if capture {
+        return lines;
     }
     lines.push(Vec::new());
     lines.push(title("Ends, counted in the kernel"));

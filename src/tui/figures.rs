@@ -116,6 +116,23 @@ impl Clock {
         self.with(at, true)
     }
 
+    /// `2026-11-22`: of a capture, which may be of any day.
+    pub fn date(&self, at: BootNs) -> String {
+        if at.known().is_none() {
+            return NONE.into();
+        }
+        let zone = i64::from(self.zone.unwrap_or(0));
+        let days = ((self.utc.unix_ns(at) / 1_000_000_000) as i64 + zone).div_euclid(86_400);
+        // Years begin in March here, so that the leap day is the last one; 146,097 days are 400 years.
+        let day = days + 719_468;
+        let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+        format!("{:04}-{month:02}-{day:02}", era * 400 + year + i64::from(month <= 2))
+    }
+
     fn with(&self, at: BootNs, millis: bool) -> String {
         if at.known().is_none() {
             return NONE.into();
@@ -184,6 +201,17 @@ mod tests {
         assert_eq!(share(999, 1000), ">99 %");
         assert_eq!(share(10, 10), "100 %");
         assert_eq!(share(48, 100), "48 %");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        let date = |s: u64| Clock { zone: Some(0), ..Clock::default() }.date(BootNs(s * 1_000_000_000));
+        assert_eq!(date(1), "1970-01-01");
+        assert_eq!((date(951_782_400), date(951_868_800)), ("2000-02-29".into(), "2000-03-01".into()));
+        assert_eq!((date(1_735_689_599), date(1_735_689_600)), ("2024-12-31".into(), "2025-01-01".into()));
+        let east = Clock { zone: Some(3600), ..Clock::default() };
+        assert_eq!(east.date(BootNs(1_735_689_599_000_000_000)), "2025-01-01");
+        assert_eq!(east.date(BootNs(0)), NONE);
     }
 
     #[test]

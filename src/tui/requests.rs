@@ -385,6 +385,9 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
             let advice = if advice.is_empty() { "5 shows what the agent sees and what not." } else { advice };
             (format!("Requests are not decoded: {why}."), advice.to_owned())
         }
+        _ if decoded && state.capture => {
+            ("No request can be shown one by one.".to_owned(), "The edges (2) count all of them.".to_owned())
+        }
         _ if decoded => (
             "No request was answered since this view was opened.".to_owned(),
             "They appear here as they are answered; the edges (2) count all of them.".to_owned(),
@@ -392,6 +395,10 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
         _ if timed => (
             "No protocol that can be decoded was seen: traffic is encrypted, or unknown.".to_owned(),
             "The edges (2) show how long answers take all the same, marked t.".to_owned(),
+        ),
+        _ if state.capture => (
+            "No request was found in this capture.".to_owned(),
+            "The edges (2) show who talks to whom; 5 shows how the file was read.".to_owned(),
         ),
         _ => (
             "No request was seen yet.".to_owned(),

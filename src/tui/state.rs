@@ -333,7 +333,8 @@ impl State {
     pub fn wants(&self) -> [Want; 4] {
         let connections =
             self.pane == Pane::Connections || matches!(self.detail, Some(Detail::Connection(_)));
-        let agent = self.pane == Pane::Agent;
+        // Of a capture the header says whether it is whole.
+        let agent = self.pane == Pane::Agent || self.capture;
         let (requests, port) = match &self.detail {
             _ if self.pane == Pane::Requests => (true, None),
             // Its slowest and failed ones.

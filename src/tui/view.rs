@@ -17,7 +17,7 @@ use super::shown::{Shown, Trouble};
 use super::state::{Detail, Link, PANES, Pane, State};
 use super::theme::Role;
 use super::{agent, connections, detail, edges, figures, help, keys, map, requests};
-use crate::model::ConnectionId;
+use crate::model::{ConnectionId, Hook, HookState, Status};
 use crate::world::{EdgeId, Timed, WorkloadId};
 
 /// Smallest terminal in which anything but a sentence is drawn.
@@ -275,6 +275,12 @@ fn loss_role(shown: &Shown) -> Role {
     if shown.loss.0 > 0 { Role::Warn } else { Role::Muted }
 }
 
+/// Of a capture: not all of its file could be read, or what it holds is more than is kept.
+fn is_incomplete(status: &Status) -> bool {
+    let unread = |h: &Hook| h.datum == "the whole file" && h.state != HookState::On;
+    status.hooks.iter().any(unread) || status.loss.total() > 0
+}
+
 /// Whether what is on the screen is still true.
 fn liveness(state: &State) -> (String, Role) {
     if let Some(behind) = state.paused {
@@ -282,6 +288,10 @@ fn liveness(state: &State) -> (String, Role) {
     }
     match &state.link {
         Link::Connecting => ("○ connecting".into(), Role::Muted),
+        // Why stands in the Agent pane.
+        Link::Live if state.capture && state.status.as_ref().is_some_and(|s| is_incomplete(s)) => {
+            ("◆ capture, incomplete".into(), Role::Warn)
+        }
         Link::Live if state.capture => ("◆ capture".into(), Role::Muted),
         Link::Live => match state.silent_s() {
             Some(s) => (format!("○ silent for {s} s"), Role::Warn),
@@ -384,6 +394,10 @@ pub fn empty(state: &State, pen: &mut Pen<'_>, what: &str) {
         _ if !state.filter.filter.is_empty() => (
             format!("No {what} match the filter {}", state.filter.text),
             "Esc clears it; / changes it.".to_owned(),
+        ),
+        _ if state.capture => (
+            format!("No connections in the last {window} of this capture."),
+            "w widens the window; 5 shows how the file was read and what is missing.".to_owned(),
         ),
         _ => (
             format!("No connections in the last {window} in scope {scope}."),

@@ -20,6 +20,15 @@ pub(super) enum Found {
     Nothing,
 }
 
+/// Which of two sides asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// The first one.
+    One,
+    /// The second one.
+    Other,
+}
+
 struct Candidate {
     protocol: Protocol,
     sniff: fn(&[u8], &[u8]) -> Sniff,
@@ -72,6 +81,28 @@ pub(super) fn find(client: &[u8], server: &[u8], adopted: bool) -> Found {
             Sniff::Yes => return Found::Decoder(c.protocol, (c.make)(adopted)),
             Sniff::Maybe => found = Found::NotYet,
             Sniff::No => {}
+        }
+    }
+    found
+}
+
+/// Which of two sides asks, by what each said from the beginning of a message on: where a protocol
+/// recognises them this way round, and none does the other way. One side alone says too little.
+pub(super) fn asks(one: &[u8], other: &[u8]) -> Option<Asks> {
+    if one.is_empty() || other.is_empty() {
+        return None;
+    }
+    let mut found = None;
+    for c in &CANDIDATES {
+        let asks = match ((c.sniff)(one, other), (c.sniff)(other, one)) {
+            (Sniff::Yes, Sniff::No) => Asks::One,
+            (Sniff::No, Sniff::Yes) => Asks::Other,
+            // It fits both ways, or might with more bytes.
+            (Sniff::Yes, _) | (_, Sniff::Yes) => return None,
+            _ => continue,
+        };
+        if found.replace(asks).is_some_and(|before| before != asks) {
+            return None;
         }
     }
     found

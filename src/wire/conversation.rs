@@ -64,6 +64,11 @@ impl Conversation {
         Conversation { stage: Stage::Looking(looking), adopted, undecoded: 0 }
     }
 
+    /// One that is older than we, from the beginning of one of the client's messages on.
+    pub fn from_message() -> Self {
+        Conversation { stage: Stage::Looking(Looking::default()), adopted: true, undecoded: 0 }
+    }
+
     /// The protocol, once there is evidence.
     pub fn protocol(&self) -> Option<Protocol> {
         match &self.stage {
@@ -85,6 +90,17 @@ impl Conversation {
             n += decoder.take_undecoded();
         }
         n
+    }
+
+    /// See [`Decoder::held`].
+    pub fn held(&self) -> usize {
+        match &self.stage {
+            Stage::Decoding(_, decoder) => decoder.held(),
+            Stage::Looking(l) => {
+                l.kept[0].capacity() + l.kept[1].capacity() + l.runs.capacity() * size_of::<Run>()
+            }
+            Stage::Opaque(_) => 0,
+        }
     }
 
     /// See [`Decoder::take_missed`].

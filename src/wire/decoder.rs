@@ -107,6 +107,10 @@ pub enum Record {
     Alias(Box<str>),
 }
 
+/// What a text that waits to be told takes, for [`Decoder::held`]: statements, subjects and paths are
+/// cut at about this.
+pub const TEXT: usize = 192;
+
 /// A decoder of one connection, in one protocol.
 ///
 /// It is given the bytes of each direction in order. Where bytes are missing their number is known:
@@ -137,6 +141,9 @@ pub trait Decoder: Send {
     fn take_missed(&mut self) -> u64 {
         0
     }
+
+    /// About how many bytes it holds, itself included: for a bound over all connections. Cheap.
+    fn held(&self) -> usize;
 
     /// The protocol is not (or no longer) this one: the conversation is to be looked at afresh.
     /// After an upgrade that is known, what it became.

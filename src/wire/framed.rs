@@ -61,6 +61,11 @@ pub(super) struct Framer {
 }
 
 impl Framer {
+    /// Bytes that it holds beside itself.
+    pub fn held(&self) -> usize {
+        self.head.capacity()
+    }
+
     /// The next bytes. `on` says `false` to an event that cannot be of this protocol: then the
     /// framer is lost. Returns the number of bytes that could not be read.
     pub(super) fn bytes(

@@ -30,5 +30,12 @@ pub mod template;
 pub mod testing;
 pub mod websocket;
 
+pub use candidates::Asks;
 pub use conversation::Conversation;
 pub use decoder::{Answer, Decoder, Dns, Record, Sniff, Span, Speaker, Told};
+
+/// Which of two sides asks, by what each said from the beginning of a message on; `None` where that
+/// is not certain.
+pub fn who_asks(one: &[u8], other: &[u8]) -> Option<Asks> {
+    candidates::asks(one, other)
+}

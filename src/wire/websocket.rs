@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::decoder::{Decoder, Span, Speaker, Told};
+use super::decoder::{Decoder, Span, Speaker, TEXT, Told};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 
 /// Longest frame header: two bytes, eight of length, four of mask (RFC 6455 section 5.2), and the
@@ -248,6 +248,10 @@ impl Decoder for WebSocket {
     /// Always 0: what is missed are frames of the one exchange, whose bytes are counted.
     fn take_undecoded(&mut self) -> u64 {
         0
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>() + TEXT
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -1,13 +1,14 @@
 //! The table of TCP connections of a capture: bounded, with the oldest given up first.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::conn::{Conn, Fate, Out, Phase};
 use super::counts::{Counts, Skip};
 use super::icmp;
 use super::segment::Segment;
 use super::slab::{Key, Slab};
-use crate::model::{BootNs, Endpoint};
+use crate::model::{BootNs, EndId, Endpoint};
+use crate::track::{Fact, ListenFact, Observation, OwnerFact};
 
 /// A connect that nothing came of for this long has ended: Linux gives up after 127 s.
 const CONNECT_NS: u64 = 130_000_000_000;
@@ -20,10 +21,15 @@ const OPENING: usize = 0;
 const OPEN: usize = 1;
 const OVER: usize = 2;
 
+/// Places that answered a SYN which are told.
+const MAX_LISTENING: usize = 4096;
+
 /// Connections, by their addresses and ports.
 #[derive(Debug)]
 pub(super) struct Tcp {
     most: usize,
+    /// Where somebody listens.
+    listening: HashSet<Endpoint>,
     places: HashMap<Key, u32>,
     conns: Slab<Conn, 3>,
     /// Places whose counters moved in this second; each stands here once.
@@ -38,6 +44,7 @@ impl Tcp {
     pub(super) fn new(most: usize) -> Self {
         Tcp {
             most: most.max(1),
+            listening: HashSet::new(),
             places: HashMap::new(),
             conns: Slab::new(),
             moved: Vec::new(),
@@ -86,6 +93,7 @@ impl Tcp {
         cookie: &mut u64,
         out: Out<'_>,
     ) -> Result<(), Skip> {
+        self.listens(src, segment, at, out);
         let key = Key::new(src, dst);
         let mut known = self.places.get(&key).copied();
         if let Some(place) = known
@@ -129,6 +137,24 @@ impl Tcp {
         }
         self.settle(place);
         result
+    }
+
+    /// Who answers a SYN listens there: that tells the roles of connections without a handshake.
+    fn listens(&mut self, src: Endpoint, segment: &Segment<'_>, at: BootNs, out: Out<'_>) {
+        let answers = segment.syn && segment.ack.is_some() && !segment.rst;
+        if !answers || self.listening.len() >= MAX_LISTENING || !self.listening.insert(src) {
+            return;
+        }
+        // Ends have generation 1.
+        let id = EndId { netns_cookie: 0, cookie: self.listening.len() as u64, generation: 0 };
+        out(Observation::Fact(Fact::Listen(ListenFact {
+            id,
+            at,
+            local: src,
+            owner: OwnerFact::default(),
+            met: true,
+            backlog: None,
+        })));
     }
 
     /// The network says that a segment did not arrive; whether that ends a connect.

@@ -71,7 +71,7 @@ fn answer(id: u16, name: &str, addr: Option<[u8; 4]>) -> Vec<u8> {
 impl Watch {
     fn new() -> Self {
         Watch {
-            track: Track::new(TrackConfig { node: 1, connections: 1000, strict: false }),
+            track: Track::new(TrackConfig::new(1, 1000)),
             cookie: 0,
             entities: HashMap::new(),
             names: HashMap::new(),

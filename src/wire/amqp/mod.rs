@@ -23,7 +23,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::decoder::{Decoder, Sniff, Span, Speaker, Told};
+use super::decoder::{Decoder, Sniff, Span, Speaker, TEXT, Told};
 use super::framed::{Event, Framer};
 use crate::model::{BootNs, Known, Protocol, Shape};
 use channel::Channel;
@@ -160,6 +160,14 @@ impl Decoder for Amqp {
 
     fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.state.counts.undecoded)
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>()
+            + self.client.held()
+            + self.server.held()
+            + self.state.channels.len() * (size_of::<Channel>() + size_of::<(u16, Box<Channel>)>())
+            + self.state.counts.waiting * (size_of::<Told>() + TEXT)
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -1,6 +1,7 @@
 //! DNS over TCP (RFC 7766): messages with their length before them, any number of queries at once,
 //! answers in any order.
 
+use crate::wire::decoder::TEXT;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -228,6 +229,14 @@ impl Decoder for Stream {
 
     fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>()
+            + self.client.kept.capacity()
+            + self.server.kept.capacity()
+            + self.pending.capacity() * size_of::<(u16, Asked)>()
+            + self.pending.len() * TEXT
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -120,6 +120,16 @@ pub struct Decoder {
 }
 
 impl Decoder {
+    /// Bytes that it holds beside itself.
+    pub fn held(&self) -> usize {
+        // Values are kept at most as long as they count.
+        self.entries.capacity() * size_of::<Entry>()
+            + self.size
+            + self.rest.capacity()
+            + self.name.capacity()
+            + self.value.capacity()
+    }
+
     /// A decoder with an empty table. `why` is why something may be unknown.
     pub fn new(why: &'static str) -> Self {
         Decoder {

@@ -29,7 +29,7 @@ use self::exchange::{NOT_CAPTURED, Request, Response, unseen};
 use self::head::RequestLine;
 use self::reader::{Reader, State, Step};
 pub use self::sniff::sniff;
-use super::decoder::{Decoder, Speaker, Told};
+use super::decoder::{Decoder, Speaker, TEXT, Told};
 use crate::model::{BootNs, Known, Protocol};
 
 /// Most requests that wait for their response; the bytes of further ones count as undecoded.
@@ -417,6 +417,14 @@ impl Decoder for Http1 {
 
     fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>()
+            + self.client.held()
+            + self.server.held()
+            + self.pending.capacity() * size_of::<Request>()
+            + self.pending.len() * TEXT
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

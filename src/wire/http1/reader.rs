@@ -62,6 +62,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// Bytes that it holds beside itself.
+    pub fn held(&self) -> usize {
+        self.line.capacity()
+    }
+
     /// `sure`: the first byte is the first of a message.
     pub fn new(who: Speaker, sure: bool) -> Self {
         Reader {

@@ -1,5 +1,6 @@
 //! The streams of a connection, from the frames of both directions.
 
+use crate::wire::decoder::TEXT;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -79,6 +80,13 @@ pub(super) struct Conn {
 }
 
 impl Conn {
+    /// Bytes that it holds beside itself.
+    pub(super) fn held(&self) -> usize {
+        self.streams.capacity() * size_of::<(u32, Box<Stream>)>()
+            + self.streams.len() * (size_of::<Stream>() + TEXT)
+            + self.early.capacity() * size_of::<u32>()
+    }
+
     /// A connection without streams; `adopted` where some may have been opened before.
     pub(super) fn new(adopted: bool) -> Self {
         Conn {

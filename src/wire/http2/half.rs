@@ -76,6 +76,11 @@ pub(super) struct To<'a> {
 }
 
 impl Half {
+    /// Bytes that it holds beside itself.
+    pub(super) fn held(&self) -> usize {
+        self.hpack.held()
+    }
+
     /// The direction of `from`, from its first byte on.
     pub(super) fn new(from: Speaker) -> Self {
         let state = if from == Speaker::Client { State::Preface } else { State::Header };

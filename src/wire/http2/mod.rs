@@ -124,6 +124,10 @@ impl Decoder for Http2 {
         std::mem::take(&mut self.conn.undecoded)
     }
 
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.client.held() + self.server.held() + self.conn.held()
+    }
+
     fn over(&self) -> Option<Known<Protocol>> {
         self.conn.alien.then_some(Known::Unknown("it does not begin with the preface of HTTP/2"))
     }

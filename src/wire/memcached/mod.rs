@@ -344,6 +344,10 @@ impl Decoder for Memcached {
         std::mem::take(&mut self.queue.undecoded)
     }
 
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.queue.held()
+    }
+
     fn over(&self) -> Option<Known<Protocol>> {
         (self.strikes >= STRIKES).then_some(Known::Unknown("not memcached any more"))
     }

@@ -67,6 +67,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// Bytes that it holds beside itself.
+    pub(super) fn held(&self) -> usize {
+        self.pending.capacity() * size_of::<Asked>()
+    }
+
     pub(super) fn ask(&mut self, asked: Asked) {
         if self.overflow > 0 || self.pending.len() >= PENDING {
             self.overflow += 1;

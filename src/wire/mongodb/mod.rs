@@ -19,7 +19,7 @@ mod tests;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::decoder::{Decoder, Sniff, Span, Speaker, Told};
+use super::decoder::{Decoder, Sniff, Span, Speaker, TEXT, Told};
 use super::framed::{Event, Framers, Framing, Head};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
 use command::{Command, Outcome};
@@ -144,6 +144,14 @@ impl Decoder for Mongodb {
 
     fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.state.undecoded)
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>()
+            + self.framers.client.held()
+            + self.framers.server.held()
+            + self.state.pending.capacity() * size_of::<Pending>()
+            + self.state.pending.len() * TEXT
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -18,6 +18,8 @@ mod tests;
 
 pub use sniff::sniff;
 
+use super::decoder::TEXT;
+use super::sql::Statement;
 use super::sql::frames::{Frames, Input};
 use super::{Decoder, Speaker, Told};
 use crate::model::{BootNs, Known, Protocol};
@@ -158,6 +160,14 @@ impl Decoder for Mysql {
         let server = self.server.take_undecoded();
         let server = if self.session.take_answered_while_lost() { 0 } else { server };
         self.client.take_undecoded().saturating_add(server).saturating_add(self.session.take_undecoded())
+    }
+
+    fn held(&self) -> usize {
+        let (queue, statements) = (&self.session.queue, self.session.order.len());
+        size_of::<Self>()
+            + queue.capacity() * size_of::<session::Pending>()
+            + queue.len() * TEXT
+            + statements * (size_of::<Statement>() + TEXT)
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -54,7 +54,7 @@ enum State {
 }
 
 #[derive(Debug)]
-struct Pending {
+pub(super) struct Pending {
     command: u8,
     source: Source,
     request: Span,
@@ -82,9 +82,9 @@ pub struct Session {
     offered: Option<u32>,
     capabilities: Option<u32>,
     no_escapes: bool,
-    queue: VecDeque<Pending>,
+    pub(super) queue: VecDeque<Pending>,
     statements: HashMap<u32, Arc<Statement>, Keyed>,
-    order: VecDeque<u32>,
+    pub(super) order: VecDeque<u32>,
     recent: Recent,
     forgot: bool,
     last: Option<Arc<Statement>>,

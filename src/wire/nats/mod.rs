@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use self::operation::sniff;
 use self::operation::{Operation, parse};
-use super::decoder::{Decoder, Span, Speaker, Told};
+use super::decoder::{Decoder, Span, Speaker, TEXT, Told};
 use super::hash::Keyed;
 use super::line::{Line, number};
 use crate::model::{BootNs, Known, Protocol, Shape, Verdict};
@@ -95,6 +95,12 @@ struct Requests {
 }
 
 impl Requests {
+    /// Bytes that they take.
+    fn held(&self) -> usize {
+        let one = size_of::<(u64, (Box<[u8]>, Request))>() + size_of::<(Box<[u8]>, u64)>() + 3 * TEXT;
+        self.by_age.len() * one
+    }
+
     fn add(&mut self, reply: Box<[u8]>, request: Request, out: &mut Vec<Told>) {
         self.next += 1;
         if let Some(older) = self.by_reply.insert(reply.clone(), self.next)
@@ -408,6 +414,10 @@ impl Decoder for Nats {
 
     fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
+    }
+
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.requests.held()
     }
 
     fn over(&self) -> Option<Known<Protocol>> {

@@ -143,6 +143,10 @@ impl Decoder for Postgres {
         self.client.take_undecoded().saturating_add(server).saturating_add(self.session.take_undecoded())
     }
 
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.session.held()
+    }
+
     fn over(&self) -> Option<Known<Protocol>> {
         self.session.over.clone()
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::hash::Keyed;
-use super::super::sql::{Dialect, Recent, Source, Statement};
+use super::super::sql::{Dialect, LIMIT, Recent, Source, Statement};
 
 /// Most prepared statements, and most portals, whose names are kept; the oldest goes first.
 pub const STATEMENTS: usize = 512;
@@ -73,6 +73,13 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Bytes that they take.
+    pub fn held(&self) -> usize {
+        // A name stands in the table and in the order of age.
+        let names = self.statements.order.len() + self.portals.order.len();
+        names * (2 * NAME + size_of::<Source>() + size_of::<Statement>() + LIMIT) + self.recent.held()
+    }
+
     /// The connection is seen from its start.
     pub fn seen_whole(&mut self) {
         self.whole = true;

@@ -1,5 +1,6 @@
 //! What is pending on a connection, and what was prepared.
 
+use crate::wire::decoder::TEXT;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -129,6 +130,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Bytes that it holds beside itself.
+    pub fn held(&self) -> usize {
+        self.queue.capacity() * size_of::<Pending>() + self.queue.len() * TEXT + self.prepared.held()
+    }
+
     pub fn take_undecoded(&mut self) -> u64 {
         std::mem::take(&mut self.undecoded)
     }

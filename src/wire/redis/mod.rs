@@ -385,6 +385,10 @@ impl Decoder for Redis {
         std::mem::take(&mut self.undecoded)
     }
 
+    fn held(&self) -> usize {
+        size_of::<Self>() + self.pending.capacity() * size_of::<Pending>()
+    }
+
     fn over(&self) -> Option<Known<Protocol>> {
         (self.strikes >= STRIKES).then_some(Known::Unknown("not Redis any more"))
     }

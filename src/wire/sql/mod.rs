@@ -12,6 +12,6 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use normalise::{Dialect, Statement, normalise};
+pub use normalise::{Dialect, LIMIT, Statement, normalise};
 pub use recent::Recent;
 pub use source::Source;

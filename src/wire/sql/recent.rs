@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::normalise::{Dialect, Statement, normalise_noting};
+use super::normalise::{Dialect, LIMIT, Statement, normalise_noting};
 
 /// Statements that are kept, and the longest such, in bytes.
 const KEPT: usize = 8;
@@ -27,6 +27,12 @@ struct Kept {
 }
 
 impl Recent {
+    /// Bytes that it takes.
+    pub fn held(&self) -> usize {
+        let of = |k: &Kept| k.text.capacity() + k.numbers.capacity() * size_of::<(usize, usize)>() + LIMIT;
+        self.kept.iter().map(|k| size_of::<Kept>() + size_of::<Statement>() + of(k)).sum()
+    }
+
     /// The same as [`normalise`](super::normalise).
     // Kept apart from its callers: most messages have no text.
     #[inline(never)]

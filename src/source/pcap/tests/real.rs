@@ -72,7 +72,7 @@ fn bytes_and_retransmissions_are_the_kernels() {
 #[test]
 fn the_table_counts_a_capture_as_it_counts_the_kernel() {
     use crate::track::{Track, TrackConfig};
-    let mut track = Track::new(TrackConfig { node: 1, connections: 100, strict: false });
+    let mut track = Track::new(TrackConfig::new(1, 100));
     let mut capture = Capture::open(&capture("http1-lo.pcapng")).unwrap();
     while capture
         .next(&mut |found| {
