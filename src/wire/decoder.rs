@@ -61,7 +61,8 @@ pub struct Told {
     pub status: Known<Cow<'static, str>>,
     /// What that means.
     pub verdict: Verdict,
-    /// The request. `bytes` 0 where its start was not seen.
+    /// The request. `bytes` 0 where its start was not seen, and its times 0 where nothing of it was:
+    /// no latency is measured then.
     pub request: Span,
     /// The response; `None` where none came (or none is expected).
     pub response: Option<Span>,

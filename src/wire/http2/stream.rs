@@ -242,10 +242,9 @@ impl Stream {
             Known::Unknown(why) => Known::Unknown(why),
             Known::Absent => Known::Absent,
         };
-        let request = match self.response {
-            Some(response) if !self.asked => Span { first: response.first, last: response.first, bytes: 0 },
-            _ => self.request,
-        };
+        // Without its head no time is told, even if some of its content was seen: from a time that is
+        // not the request's end no latency may be measured.
+        let request = if self.asked { self.request } else { Span::default() };
         Told {
             protocol: match (self.websocket, grpc) {
                 (true, _) => Protocol::WebSocket,

@@ -4,7 +4,8 @@
 //! Replies come in the order of the commands. Quiet commands (`q` of a meta command, the binary
 //! opcodes that end in Q) are replied only when the outcome is not the usual one: when the reply to a
 //! later command comes, those before it are told as one way. Keys and values are never told.
-//! A reply is matched to a quiet command by its opaque or its key where it returns one.
+//! A reply is matched to a quiet command by its opaque or its key where it returns one. A line that
+//! begins with no known command is one that does not exist if the reply is `ERROR`; else it may be data.
 //!
 //! State is bounded: [`PENDING`] commands without a reply, and one line's beginning each way.
 
@@ -109,7 +110,7 @@ impl Memcached {
                 let (span, offset) = (self.client.span, self.client.offset);
                 self.client.span.bytes = 0;
                 let Some(Asking { method, id, quiet, one_way }) = self.asking.take() else { return };
-                let asked = Asked { method, id, quiet, span, offset };
+                let asked = Asked { method, id, quiet, doubted: false, span, offset };
                 if one_way { out.push(asked.tell_one_way()) } else { self.queue.ask(asked) }
             }
             Speaker::Server => match self.answering.take() {
@@ -131,7 +132,7 @@ impl Memcached {
         self.server.span.bytes = 0;
         match self.queue.answer(|asked| answer.is_for(asked), span.first, out) {
             Some(asked) => {
-                let (status, verdict) = answer.outcome(asked.method, values);
+                let (status, verdict) = answer.outcome(&asked, values);
                 self.watched |= asked.method == "watch" && verdict == Verdict::Ok;
                 out.push(asked.tell(status.map_or(Known::Absent, Known::Known), verdict, Some(span)));
             }
@@ -142,10 +143,11 @@ impl Memcached {
     fn answered_binary(&mut self, header: Header, out: &mut Vec<Told>) {
         self.strikes = 0;
         if header.is_part() {
+            self.values += 1;
             return;
         }
         let span = self.server.span;
-        self.server.span.bytes = 0;
+        (self.values, self.server.span.bytes) = (0, 0);
         let found = self.queue.pending.iter().position(|a| a.id == header.id());
         if let Some(n) = found {
             self.queue.pass(n, out);
@@ -197,7 +199,10 @@ impl Memcached {
         let line = line?;
         let block = match from {
             Speaker::Client => {
-                let Some(ask) = text::ask(line) else { return Some(false) };
+                let Some(ask) = text::ask(line) else {
+                    let is_text = text::is_text(line);
+                    return Some(is_text && self.doubt());
+                };
                 let text::Ask { method, id, quiet, one_way, block } = ask;
                 self.asking = Some(Asking { method, id, quiet, one_way });
                 block
@@ -218,6 +223,37 @@ impl Memcached {
             None => self.block_over(from, out),
         }
         Some(true)
+    }
+
+    /// The client's line begins with no known command. Whether it may still be one: of two in a row
+    /// neither is taken for one.
+    fn doubt(&mut self) -> bool {
+        if self.queue.pending.back().is_some_and(|a| a.doubted) {
+            let before = self.queue.pending.pop_back();
+            self.queue.miss(before.map_or(0, |a| a.span.bytes));
+            return false;
+        }
+        let strikes = self.strikes.saturating_add(1);
+        if strikes >= STRIKES {
+            return false;
+        }
+        self.strikes = strikes;
+        let Side { span, offset, .. } = self.client;
+        self.client.span.bytes = 0;
+        self.queue.ask(Asked { method: "unknown", id: 0, quiet: false, doubted: true, span, offset });
+        true
+    }
+
+    /// Bytes of the server that cannot be read. Behind the beginning of the only reply that is awaited
+    /// they are the rest of it: no other one can hide in them.
+    fn unread(&mut self, at: BootNs, len: u64) {
+        let span = &mut self.server.span;
+        if span.bytes > 0 && !self.watched && !self.missed && self.queue.awaits_only(span.first) {
+            span.bytes = span.bytes.saturating_add(len);
+            span.last = at;
+        } else {
+            self.queue.miss(len);
+        }
     }
 
     /// A header of the binary protocol; whether it was understood. `None` while it is not complete.
@@ -254,13 +290,19 @@ impl Memcached {
     /// Replies were missed: what was asked before is over. What the first of them got says how it
     /// went, as far as it was seen.
     fn settle(&mut self, out: &mut Vec<Told>) {
-        if self.values > 0
-            && let Some(asked) =
-                pop_front_if(&mut self.queue.pending, |a| !a.quiet && a.span.first <= self.heard)
-        {
-            out.push(asked.tell(Known::Known("hit".into()), Verdict::Ok, Some(self.server.span)));
+        let span = self.server.span;
+        let values = std::mem::take(&mut self.values);
+        let only = self.server.lost && span.bytes > 0 && self.queue.awaits_only(span.first);
+        let answered = |a: &Asked| !a.quiet && !a.doubted && a.span.first <= self.heard;
+        if values > 0 {
+            if let Some(asked) = pop_front_if(&mut self.queue.pending, answered) {
+                let (status, verdict) = Answer::END.outcome(&asked, values);
+                out.push(asked.tell(status.map_or(Known::Absent, Known::Known), verdict, Some(span)));
+            }
+        } else if only && let Some(asked) = self.queue.pending.pop_front() {
+            let why = "the end of the reply was not seen";
+            out.push(asked.tell(Known::Unknown(why), Verdict::Unknown, Some(span)));
         }
-        self.values = 0;
         self.queue.settle(self.heard, out);
     }
 }
@@ -283,6 +325,9 @@ impl Decoder for Memcached {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         if from == Speaker::Server {
             self.heard = at;
+            if self.server.lost {
+                return self.unread(at, data.len() as u64);
+            }
         }
         let all = data.len();
         let mut data = data;
@@ -312,10 +357,16 @@ impl Decoder for Memcached {
                 self.block_over(from, out);
             }
         }
-        if len > n {
-            self.side(from).lost = true;
-            self.queue.miss(len - n);
-            self.missed |= from == Speaker::Client;
+        if len == n {
+            return;
+        }
+        self.side(from).lost = true;
+        match from {
+            Speaker::Client => {
+                self.queue.miss(len - n);
+                self.missed = true;
+            }
+            Speaker::Server => self.unread(at, len - n),
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) struct Asked {
     pub(super) id: u64,
     /// The usual outcome is not replied.
     pub(super) quiet: bool,
+    /// It begins with no known command: it is one only if the reply is `ERROR`.
+    pub(super) doubted: bool,
     pub(super) span: Span,
     /// Where its first byte is in all that the client said.
     pub(super) offset: u64,
@@ -81,15 +83,16 @@ impl Queue {
         }
     }
 
-    /// Passes over the quiet ones at the front that a reply is not for. The one that it is for.
+    /// Passes over the quiet and the doubted ones at the front that a reply is not for. The one that it
+    /// is for.
     pub(super) fn answer(
         &mut self,
         is_for: impl Fn(&Asked) -> bool,
         first: BootNs,
         out: &mut Vec<Told>,
     ) -> Option<Asked> {
-        while let Some(asked) = pop_front_if(&mut self.pending, |a| a.quiet && !is_for(a)) {
-            out.push(asked.tell_one_way());
+        while self.pending.front().is_some_and(|a| (a.quiet || a.doubted) && !is_for(a)) {
+            self.pass(1, out);
         }
         pop_front_if(&mut self.pending, |a| a.span.first <= first)
     }
@@ -100,10 +103,20 @@ impl Queue {
         self.miss(bytes);
     }
 
-    /// Tells the first `n` as not answered; quiet ones need no answer.
+    /// The only reply that may come now, to a command that was asked before `first`.
+    pub(super) fn awaits_only(&self, first: BootNs) -> bool {
+        let fits = |a: &Asked| !a.doubted && a.span.first <= first;
+        self.pending.len() == 1 && self.overflow == 0 && self.pending.front().is_some_and(fits)
+    }
+
+    /// Tells the first `n` as not answered; quiet ones need no answer, and doubted ones were none.
     pub(super) fn pass(&mut self, n: usize, out: &mut Vec<Told>) {
         for asked in self.pending.drain(..n.min(self.pending.len())) {
-            out.push(if asked.quiet { asked.tell_one_way() } else { asked.tell_unseen() });
+            if asked.doubted {
+                self.undecoded = self.undecoded.saturating_add(asked.span.bytes);
+            } else {
+                out.push(if asked.quiet { asked.tell_one_way() } else { asked.tell_unseen() });
+            }
         }
     }
 

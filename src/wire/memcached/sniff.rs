@@ -14,11 +14,23 @@ enum Evidence {
 /// Whether these are the beginnings of a memcached conversation: what each side said from the
 /// beginning of a message on; either may be empty.
 pub fn sniff(client: &[u8], server: &[u8]) -> Sniff {
+    if is_statistics(client, server) {
+        return Sniff::Yes;
+    }
     match (asks(client), answers(server)) {
         (Evidence::Against, _) | (_, Evidence::Against) => Sniff::No,
         (Evidence::Strong, _) | (_, Evidence::Strong) | (Evidence::Weak, Evidence::Weak) => Sniff::Yes,
         _ => Sniff::Maybe,
     }
+}
+
+/// Others have a command `stats`, but none answers it in lines of `STAT`, name and value.
+fn is_statistics(client: &[u8], server: &[u8]) -> bool {
+    let (ask, asked) = first_line(client);
+    let (answer, answered) = first_line(server);
+    let mut words = answer.split(|b| *b == b' ');
+    let statistic = words.next() == Some(b"STAT") && words.take(2).filter(|w| !w.is_empty()).count() == 2;
+    asked && answered && statistic && text::command(ask) == Some("stats")
 }
 
 fn header(magic: u8, data: &[u8]) -> Evidence {
@@ -77,10 +89,11 @@ fn answers(data: &[u8]) -> Evidence {
     }
     let (line, complete) = first_line(data);
     if !complete {
-        let begins = line
+        let word = line.split(|b| *b == b' ').next().unwrap_or_default();
+        let begins = word
             .iter()
             .take(8)
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b' ' | b'\r'));
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'\r'));
         return if begins { Evidence::None } else { Evidence::Against };
     }
     match text::answer(line) {

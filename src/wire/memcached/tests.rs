@@ -15,7 +15,7 @@ fn capture() -> Vec<Vec<Said>> {
     conversations(path).into_iter().map(|(_, c)| c).collect()
 }
 
-/// `method status`, with `!` for an error, `?` for unknown, `~` for one way.
+/// `method status`, with `!` for an error, `^` for a client's, `?` for unknown, `~` for one way.
 fn brief(told: &[Told]) -> String {
     let one = |t: &Told| {
         assert_eq!(t.target, Known::Absent);
@@ -26,6 +26,7 @@ fn brief(told: &[Told]) -> String {
         };
         let sign = match (t.verdict, t.shape) {
             (Verdict::Error, _) => "!",
+            (Verdict::ClientError, _) => "^",
             (Verdict::Unknown, _) => "?",
             (_, Shape::OneWay) => "~",
             _ => "",
@@ -44,10 +45,10 @@ fn text_commands_of_a_real_server() {
         "set STORED, get hit, get hit, get miss, gets hit, gat hit, gats hit, touch TOUCHED, touch NOT_FOUND, \
          add NOT_STORED, replace NOT_STORED, append STORED, prepend STORED, cas EXISTS, cas NOT_FOUND, set STORED, \
          incr -, decr -, incr NOT_FOUND, incr CLIENT_ERROR!, delete DELETED, delete NOT_FOUND, version -, \
-         verbosity OK, stats -, stats -, stats RESET, set CLIENT_ERROR!, get ERROR!, set SERVER_ERROR!, flush_all OK"
+         verbosity OK, stats -, stats -, stats RESET, unknown ERROR^, set CLIENT_ERROR!, get ERROR!, set SERVER_ERROR!, \
+         flush_all OK"
     );
-    // A command that does not exist is not told: it might be data. It is counted with its reply.
-    assert_eq!(d.take_undecoded(), ("nosuch\r\n".len() + "ERROR\r\n".len()) as u64);
+    assert_eq!(d.take_undecoded(), 0);
 }
 
 #[test]
@@ -102,6 +103,15 @@ fn sniffing_needs_evidence() {
         (b"mg k v\r\n", b"EN\r\n", Sniff::Yes),
         (b"version\r\n", b"VERSION 1.6\r\n", Sniff::Maybe),
         (b"quit\r\n", b"+OK\r\n", Sniff::No),
+        (b"stats\r\n", b"", Sniff::Maybe),
+        (b"stats\r\n", b"STAT pid 1", Sniff::Maybe),
+        (b"stats\r\n", b"STAT pid 1\r\nSTAT", Sniff::Yes),
+        (b"stats items\r\n", b"STAT items:1:number 3\r\n", Sniff::Yes),
+        (b"stats\r\n", b"END\r\n", Sniff::Maybe),
+        (b"stats\r\n", b"STAT\r\n", Sniff::Maybe),
+        (b"version\r\n", b"STAT pid 1\r\n", Sniff::Maybe),
+        (b"", b"STAT pid 1\r\n", Sniff::Maybe),
+        (b"get k\r\n", b"VALUE k", Sniff::Maybe),
         (&noop, b"", Sniff::Yes),
         (&noop[..10], b"", Sniff::Maybe),
         (b"\x80\x9e\x01\x03\x01\0\x75\0\0\0\x20\0\0\0\0\0\0\0\0\0\0\0\0\0", b"", Sniff::No),
@@ -140,7 +150,67 @@ fn gaps_in_blocks_are_harmless_and_others_are_over_at_the_next_turn() {
     d.turn(S, &mut out);
     d.bytes(S, at(13), 2554, b"END\r\n", &mut out);
     assert_eq!(brief(&out[2..]), "get hit, get ?, get miss");
-    assert_eq!(d.take_undecoded(), 5 + 500);
+    // The `END` of the first is all that the gap can hide; nothing was seen of the second.
+    assert_eq!(d.take_undecoded(), 500);
+    assert_eq!(out[2].response, Some(Span { first: at(8), last: at(9), bytes: 1023 }));
+}
+
+#[test]
+fn the_end_of_a_reply_in_a_gap_is_undecoded_only_where_it_may_hide_another() {
+    let at = |ms: u64| BootNs(ms * 1_000_000);
+    let played = |asks: &[u8], missing: u64, answer: &[u8], gap: u64| {
+        let (mut d, mut out) = (Memcached::new(), Vec::new());
+        d.bytes(C, at(0), 0, asks, &mut out);
+        if missing > 0 {
+            d.gap(C, at(1), asks.len() as u64, missing, &mut out);
+        }
+        d.bytes(S, at(2), 0, answer, &mut out);
+        let said = answer.len() as u64;
+        d.gap(S, at(3), said, gap - 1, &mut out);
+        // One more that was captured.
+        d.bytes(S, at(4), said + gap - 1, b"\n", &mut out);
+        d.turn(C, &mut out);
+        let bytes: Vec<u64> = out.iter().map(|t| t.response.map_or(0, |r| r.bytes)).collect();
+        (brief(&out), bytes, d.take_undecoded())
+    };
+    let value = b"VALUE k 0 1000\r\nxx";
+    assert_eq!(played(b"get k\r\n", 0, value, 1005), ("get hit".into(), vec![1023], 0));
+    assert_eq!(played(b"get k\r\nget l\r\n", 0, value, 1005), ("get hit, get ?".into(), vec![1018, 0], 5));
+    assert_eq!(played(b"get k\r\n", 40, value, 1005), ("get hit".into(), vec![1018], 45));
+    assert_eq!(played(b"stats\r\n", 0, b"STAT pid 1\r\nSTAT upt", 900), ("stats -".into(), vec![920], 0));
+    assert_eq!(played(b"mg k v\r\n", 0, b"VA 10", 900), ("mg ?".into(), vec![905], 0));
+    // One statistic with its header, and the beginning of the next header.
+    let ask = [&[0x80, 0x10][..], &[0; 22]].concat();
+    let part = [&[0x81, 0x10, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2][..], &[0; 12], b"kv", &[0x81, 0x10]].concat();
+    assert_eq!(played(&ask, 0, &part, 900), ("stats -".into(), vec![928], 0));
+    // More than the one reply.
+    assert_eq!(played(b"mg k v\r\n", 0, b"VA 10\r\nx", 900), ("mg hit".into(), vec![19], 889));
+}
+
+#[test]
+fn a_command_that_does_not_exist_is_told_if_the_server_says_so() {
+    let told = |steps: &[Said]| {
+        let mut d = Memcached::new();
+        let told = decode_cut(&mut d, steps, &[]);
+        (brief(&told), d.take_undecoded())
+    };
+    let (error, end) = (b"ERROR\r\n", b"END\r\n");
+    let c = [said(C, 0, b"secret 1\r\n"), said(S, 1, error), said(C, 2, b"get k\r\n"), said(S, 3, end)];
+    assert_eq!(told(&c), ("unknown ERROR^, get miss".into(), 0));
+    // Among others that were sent ahead.
+    let c = [said(C, 0, b"get a\r\n\r\nget b\r\n"), said(S, 1, [&end[..], error, end].concat())];
+    assert_eq!(told(&c), ("get miss, unknown ERROR^, get miss".into(), 0));
+    // Any number of them, one by one.
+    let c: Vec<Said> =
+        (0..20).flat_map(|n| [said(C, 2 * n, b"nosuch\r\n"), said(S, 2 * n + 1, error)]).collect();
+    assert_eq!(told(&c), (["unknown ERROR^"; 20].join(", "), 0));
+    // Another reply is not for it; two in a row, bytes of no text, and one without a reply may be data.
+    let c = [said(C, 0, b"nosuch\r\nget k\r\n"), said(S, 1, end)];
+    assert_eq!(told(&c), ("get miss".into(), 8));
+    let c = [said(C, 0, b"foo\r\nbar\r\nget k\r\n"), said(S, 1, error)];
+    assert_eq!(told(&c), (String::new(), 5 + 5 + 7 + 7));
+    assert_eq!(told(&[said(C, 0, b"\x01\x02\r\n"), said(S, 1, error)]), (String::new(), 4 + 7));
+    assert_eq!(told(&[said(C, 0, b"nosuch\r\n")]), (String::new(), 8));
 }
 
 #[test]

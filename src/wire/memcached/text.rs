@@ -63,6 +63,11 @@ pub(super) fn command(line: &[u8]) -> Option<&'static str> {
     COMMANDS.iter().find(|c| c.as_bytes() == word).copied()
 }
 
+/// Whether a line is of words: a command, known or not.
+pub(super) fn is_text(line: &[u8]) -> bool {
+    line.iter().all(|b| b.is_ascii_graphic() || *b == b' ')
+}
+
 /// Reads a line of the client. `None` if it begins with no command.
 pub(super) fn ask(line: &[u8]) -> Option<Ask> {
     let method = command(line)?;
@@ -176,12 +181,16 @@ pub(super) fn answer(line: &[u8]) -> Option<Answer> {
 }
 
 impl Answer {
+    /// `END`.
+    pub(super) const END: Answer = Answer { code: Code::End, id: 0, block: None };
+
     /// It may be the reply to this command.
     pub(super) fn is_for(&self, asked: &Asked) -> bool {
         if self.id != 0 && asked.id != 0 {
             return self.id == asked.id;
         }
         match self.code {
+            code if asked.doubted => code == Code::Error("ERROR"),
             Code::Meta(code) => match asked.method {
                 "mg" => matches!(code, "VA" | "HD") || (code == "EN" && !asked.quiet),
                 // A quiet `ms` stores whether there was one or not, unless its mode says otherwise.
@@ -198,9 +207,12 @@ impl Answer {
     }
 
     /// Status and verdict of a reply that ends with this line; `values` came before it.
-    pub(super) fn outcome(&self, method: &str, values: u64) -> (Option<Cow<'static, str>>, Verdict) {
+    pub(super) fn outcome(&self, asked: &Asked, values: u64) -> (Option<Cow<'static, str>>, Verdict) {
+        let method = asked.method;
         let retrieval = matches!(method, "get" | "gets" | "gat" | "gats");
         let (status, verdict) = match self.code {
+            // There is no such command.
+            Code::Error(error) if asked.doubted => (Some(error), Verdict::ClientError),
             Code::Error(error) => (Some(error), Verdict::Error),
             Code::End if retrieval => (Some(if values > 0 { "hit" } else { "miss" }), Verdict::Ok),
             Code::Meta("VA" | "HD") if method == "mg" => (Some("hit"), Verdict::Ok),

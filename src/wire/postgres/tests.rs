@@ -234,6 +234,37 @@ fn notices_are_no_answers() {
 }
 
 #[test]
+fn a_cut_head_is_undecoded_only_where_what_follows_it_is() {
+    // The answer to a start: 417 bytes, cut after 3 of a head.
+    let [setting, more] = [239, 148].map(|n| m(b'S', vec![b'a'; n]));
+    let welcome = [m(b'R', [0; 4]), setting, more, m(b'S', ""), ready()].concat();
+    assert_eq!(welcome.len(), 417);
+    let startup = [&16u32.to_be_bytes()[..], &0x30000u32.to_be_bytes(), b"user\0me\0"].concat();
+    let c = [
+        said(Client, 1, &startup),
+        said(Server, 2, &welcome),
+        said(Client, 3, m(b'Q', "select 1\0")),
+        said(Server, 4, [m(b'C', "SELECT 1\0"), ready()].concat()),
+    ];
+    let (told, undecoded) = decode_heads(&mut Postgres::new(), &c, 512, 256);
+    assert_eq!((lines(&told), undecoded), (vec!["SELECT | select ? | OK ok".to_owned()], 0));
+
+    // They are of the answer that is awaited.
+    let rows = [m(b'T', vec![0; 10]), m(b'D', vec![0; 40])].concat();
+    let c = [said(Client, 1, m(b'Q', "select 1\0")), said(Server, 2, &rows)];
+    let (told, undecoded) = decode_heads(&mut Postgres::new(), &c, 512, 17);
+    assert_eq!((told[0].response.unwrap().bytes, undecoded), (rows.len() as u64, 0));
+
+    // Requests may hide in such a gap.
+    let mut d = Postgres::new();
+    let mut out = Vec::new();
+    d.bytes(Client, BootNs(1), 0, &[m(b'S', ""), vec![b'Q', 0, 0]].concat(), &mut out);
+    d.bytes(Server, BootNs(2), 0, &ready(), &mut out);
+    d.gap(Client, BootNs(3), 8, 100, &mut out);
+    assert_eq!(d.take_undecoded(), 103);
+}
+
+#[test]
 fn too_many_pending_are_counted_and_then_it_fits_again() {
     let round = [execute("x"), m(b'S', "")].concat();
     let answer = [m(b'2', ""), m(b'C', "SELECT 1\0"), ready()].concat();

@@ -207,6 +207,17 @@ impl Redis {
         self.undecoded = self.undecoded.saturating_add(bytes);
     }
 
+    /// Bytes of the server that cannot be read. Behind the beginning of the only reply that is awaited
+    /// they are the rest of it: no other one can hide in them.
+    fn unread(&mut self, at: BootNs, len: u64) {
+        let plain = self.flow == Flow::Replies && self.overflow == 0 && !self.missed;
+        let rest = match (self.replies.cut_since(), self.pending.front()) {
+            (Some(began), Some(p)) => plain && self.pending.len() == 1 && p.command.span.first <= began,
+            _ => false,
+        };
+        if rest { self.replies.goes_on(at, len) } else { self.miss(len) }
+    }
+
     /// What `from` said is not Redis: `taken` bytes of a message, and `rest` that came with it.
     fn broken(&mut self, from: Speaker, taken: u64, rest: &[u8]) {
         self.miss(taken.saturating_add(rest.len() as u64));
@@ -309,8 +320,7 @@ impl Decoder for Redis {
                 Speaker::Server => {
                     self.heard = at;
                     if self.replies.lost {
-                        self.miss(data.len() as u64);
-                        return;
+                        return self.unread(at, data.len() as u64);
                     }
                     // SYNC, unlike PSYNC, is answered by the dump itself, whose length may be open.
                     if data.first() == Some(&b'$')
@@ -346,6 +356,7 @@ impl Decoder for Redis {
                     self.asked(command, out);
                 }
                 self.missed |= self.requests.lost;
+                self.miss(len);
             }
             Speaker::Server => {
                 self.heard = at;
@@ -353,10 +364,14 @@ impl Decoder for Redis {
                     && let Some(reply::Step::Reply(reply)) = self.replies.gap(at, &mut len)
                 {
                     self.answered(reply, out);
+                    // Whole replies may be missing behind it.
+                    self.replies.lost |= len > 0;
+                }
+                if len > 0 {
+                    self.unread(at, len);
                 }
             }
         }
-        self.miss(len);
     }
 
     fn turn(&mut self, from: Speaker, out: &mut Vec<Told>) {

@@ -93,6 +93,8 @@ pub(super) struct Replies {
     wanted: usize,
     /// Where the next reply begins is not known.
     pub(super) lost: bool,
+    /// Because a gap began in the reply in hand.
+    cut: bool,
 }
 
 impl Replies {
@@ -106,6 +108,7 @@ impl Replies {
             bulk: 0,
             wanted: 0,
             lost: false,
+            cut: false,
         }
     }
 
@@ -118,7 +121,7 @@ impl Replies {
     pub(super) fn restart(&mut self) -> Option<Reply> {
         self.line.clear();
         (self.depth, self.attributes, self.bulk) = (0, 0, 0);
-        self.lost = false;
+        (self.lost, self.cut) = (false, false);
         self.current.take().filter(|r| r.kind != 0)
     }
 
@@ -188,9 +191,23 @@ impl Replies {
                     reply.status = cut_code(self.line.partial());
                 }
             }
-            self.lost = true;
+            (self.lost, self.cut) = (true, true);
         }
         None
+    }
+
+    /// When the reply began whose end is not known because of a gap.
+    pub(super) fn cut_since(&self) -> Option<BootNs> {
+        let reply = self.current.as_ref().filter(|r| self.cut && !matches!(r.kind, 0 | b'>'))?;
+        Some(reply.span.first)
+    }
+
+    /// `len` more bytes belong to it.
+    pub(super) fn goes_on(&mut self, at: BootNs, len: u64) {
+        if let Some(reply) = &mut self.current {
+            reply.span.bytes = reply.span.bytes.saturating_add(len);
+            reply.span.last = at;
+        }
     }
 
     /// One line, or one piece of a string.

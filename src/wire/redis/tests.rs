@@ -227,8 +227,61 @@ fn a_reply_cut_by_a_gap_is_over_when_the_client_speaks() {
             "KEYS - ok unary"
         ]
     );
-    // Of the 2000 the 5 that end the string in hand are understood.
-    assert_eq!(undecoded, 1995 + 50 + 50);
+    // Nothing was seen of the last one.
+    assert_eq!(undecoded, 50);
+}
+
+#[test]
+fn the_rest_of_the_only_reply_hides_nothing() {
+    let range = b"*4\r\n$6\r\nLRANGE\r\n$1\r\nl\r\n$1\r\n0\r\n$2\r\n99\r\n".as_slice();
+    let list = b"*100\r\n$3\r\nabc\r\n$3\r\na".as_slice();
+    let begun = list.len() as u64;
+    // It comes in gaps, and what is captured between them is not understood.
+    let (told, undecoded) = play(&[
+        Say(C, range),
+        Say(S, list),
+        Miss(S, 600),
+        Say(S, b"bc\r\n$3\r\nabc"),
+        Miss(S, 91),
+        Say(C, range),
+        Say(S, b"*0\r\n"),
+    ]);
+    assert_eq!(brief(&told), ["LRANGE - ok unary", "LRANGE - ok unary"]);
+    let span = told[0].response.unwrap();
+    assert_eq!((span.first.0, span.last.0, span.bytes), (1_000_000, 4_000_000, begun + 600 + 11 + 91));
+    assert_eq!(told[1].response.unwrap().bytes, 4);
+    assert_eq!(undecoded, 0);
+    // With two pending the second reply lies in there: of 691 bytes the 4 of the string in hand are
+    // understood.
+    let (told, undecoded) = play(&[Say(C, &range.repeat(2)), Say(S, list), Miss(S, 691), Say(C, range)]);
+    assert_eq!(brief(&told), ["LRANGE - ok unary", "LRANGE ? unknown unary", "LRANGE ? unknown unary"]);
+    assert_eq!((undecoded, told[0].response.unwrap().bytes), (687, begun + 4));
+    // So it may when the second one is sent before the rest of the first reply.
+    let (_, undecoded) =
+        play(&[Say(C, range), Say(S, list), Miss(S, 100), Say(C, range), Miss(S, 591), Say(C, range)]);
+    assert_eq!(undecoded, 591);
+    // Commands that were not captured may be answered in there.
+    let steps = [Say(C, range), Miss(C, 80), Say(S, list), Miss(S, 691), Say(C, range)];
+    assert_eq!(play(&steps).1, 80 + 687);
+    // A pushed message is not the reply that is awaited.
+    let pushed = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$900\r\nx".as_slice();
+    let (told, undecoded) = play(&[Say(C, range), Say(S, pushed), Miss(S, 1000), Say(C, range)]);
+    assert_eq!(brief(&told), ["LRANGE ? unknown unary", "LRANGE ? unknown unary"]);
+    assert_eq!(undecoded, 1000 - 901);
+}
+
+#[test]
+fn a_gap_over_the_end_of_one_reply_and_more_does_not_shift_those_that_follow() {
+    let get = b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n".as_slice();
+    let (told, undecoded) = play(&[
+        Say(C, &get.repeat(2)),
+        Say(S, b"$1000\r\nxxxx"),
+        Miss(S, 998 + 50),
+        Say(C, get),
+        Say(S, b"-ERR x\r\n"),
+    ]);
+    assert_eq!(brief(&told), ["GET - ok unary", "GET ? unknown unary", "GET ERR error unary"]);
+    assert_eq!(undecoded, 50);
 }
 
 #[test]

@@ -233,18 +233,18 @@ impl Frames {
         Some(Frame { kind: head.kind, offset: self.offset, first: self.first, size, body, cut: true })
     }
 
-    /// Passes `len` missing bytes. Says how many of them lie beyond the current message; if any, the
-    /// direction is lost.
+    /// Passes `len` missing bytes. Says how many of them lie beyond the current message, with the bytes
+    /// before them of a head that they cut; if any, the direction is lost. Whether they are undecoded is
+    /// for the caller to say.
     pub fn jump(&mut self, len: u64) -> u64 {
         let inside = len.min(self.skip);
         self.skip -= inside;
         let beyond = len - inside;
-        if beyond > 0 {
-            if !self.spent {
-                self.undecoded = self.undecoded.saturating_add(self.buffer.len() as u64);
-            }
-            self.lose();
+        if beyond == 0 {
+            return 0;
         }
-        beyond
+        let head = if self.spent { 0 } else { self.buffer.len() as u64 };
+        self.lose();
+        beyond.saturating_add(head)
     }
 }
