@@ -82,7 +82,7 @@ const TRUTH: [Truth; 36] = [
     // for. One JoinGroup waits when its consumer is closed.
     ("kafka-librdkafka-mock.pcap", 10, 0, &[("kafka", [71, 0, 11, 1])], 165),
     // `nosuch` and its ERROR are 15 bytes.
-    ("memcached.pcap", 3, 0, &[("memcached", [97, 8, 0, 0])], 15),
+    ("memcached.pcap", 3, 0, &[("memcached", [98, 8, 1, 0])], 0),
     ("mongodb-pymongo.pcap", 3, 0, &[("mongodb", [23, 3, 1, 0])], 0),
     ("mysql-client.pcap", 2, 0, &[("mysql", [13, 1, 0, 0])], 0),
     ("mysql-drivers.pcap", 4, 0, &[("mysql", [38, 5, 1, 0])], 0),
