@@ -20,6 +20,7 @@ mod status;
 mod stream;
 mod text;
 mod time;
+mod tls;
 
 pub use connection::{Connection, ConnectionState, Side, View};
 pub use end::{End, EndId, EndState, Endpoint, Isns, Role, RoleEvidence, Seen, Transport};
@@ -37,3 +38,7 @@ pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status};
 pub use stream::{ConnectionPage, EventMessage, NameUpdate, SliceMessage, Snapshot};
 pub use text::{escape, escape_into};
 pub use time::{BootNs, UtcOffset};
+pub use tls::{
+    Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, SECURITIES,
+    Security, Tls,
+};
