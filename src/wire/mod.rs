@@ -28,6 +28,7 @@ pub mod sql;
 pub mod template;
 #[cfg(test)]
 pub mod testing;
+pub mod tls;
 pub mod websocket;
 
 pub use conversation::Conversation;
