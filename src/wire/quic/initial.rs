@@ -2,7 +2,7 @@
 
 use super::crypto::Keys;
 use super::header::{Cursor, Kind, header};
-use super::hello::{Hello, hello};
+use crate::wire::tls::{Hello, hello};
 
 /// Most bytes of the handshake that are put together.
 const MAX_CRYPTO: usize = 16 * 1024;

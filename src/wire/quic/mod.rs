@@ -13,12 +13,11 @@
 
 mod crypto;
 mod header;
-mod hello;
 mod initial;
 
 pub use header::{Header, Kind, V1, V2, header, sniff, version_name};
-pub use hello::{Hello, NoHello, hello};
 pub use initial::{ClientHello, Handshake};
+pub use super::tls::{Hello, NoHello, hello};
 
 #[cfg(test)]
 mod tests;

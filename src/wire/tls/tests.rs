@@ -1,0 +1,6 @@
+//! Against the handshakes of `tests/tls`, of which the truth is known.
+
+mod corpus;
+mod damage;
+mod pcap;
+mod truth;
