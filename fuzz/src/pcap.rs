@@ -48,7 +48,7 @@ fn read(data: &[u8], step: usize) -> Option<Counts> {
             for (_, _, request) in &flushed.requests {
                 check(request);
             }
-            track.seal(sealed, now, |_| ends += 1, |_, _, _| {}, |_, _, _, _| {});
+            track.seal(sealed, now, |_| ends += 1, |_, _, _, _| {}, |_, _, _, _| {});
             track.take_opaque();
             sealed = now;
         }

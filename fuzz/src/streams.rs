@@ -221,7 +221,7 @@ fn observe(mut input: Input<'_>) {
                 track.take_opaque();
             }
             12 => {
-                track.seal(sealed, at, |_| {}, |_, _, _| {}, |_, _, _, _| {});
+                track.seal(sealed, at, |_| {}, |_, _, _, _| {}, |_, _, _, _| {});
                 sealed = at;
             }
             13 => track.apply(match input.byte() % 4 {
@@ -270,7 +270,7 @@ fn observe(mut input: Input<'_>) {
         let flushed = track.flush(end);
         requests += flushed.requests.len() as u64 + flushed.requests_skipped;
     }
-    track.seal(sealed, end, |_| {}, |_, _, _| {}, |_, _, _, _| {});
+    track.seal(sealed, end, |_| {}, |_, _, _, _| {}, |_, _, _, _| {});
     let (seen, lost) = track.pieces();
     assert!(seen == pieces && lost <= seen, "{lost} lost of {seen}, {pieces} given");
     assert!(requests <= bytes + pieces + facts, "{requests} requests of {bytes} bytes");

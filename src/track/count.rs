@@ -19,7 +19,14 @@ impl Track {
                 late += u64::from(c.late);
                 count(&mut builder.borrow_mut(), c);
             },
-            |edge, far, view| builder.borrow_mut().edge(edge, far).view_mut(view).open += 1,
+            |edge, far, view, security| {
+                let mut builder = builder.borrow_mut();
+                let n = builder.edge(edge, far).view_mut(view);
+                n.open += 1;
+                if let Some(security) = security {
+                    n.secured.get_or_insert_default().open[security.index()] += 1;
+                }
+            },
             |edge, far, view, asked| {
                 builder.borrow_mut().edge(edge, far).view_mut(view).asked_mut().merge(&asked);
             },
@@ -49,6 +56,9 @@ fn count(builder: &mut SliceBuilder, c: Counted) {
         Step::Adopted => n.adopted += 1,
         Step::Closed => {
             n.closed += 1;
+            if let Some(security) = c.security {
+                n.secured.get_or_insert_default().closed[security.index()] += 1;
+            }
             edge.count_outcome(c.view, c.outcome);
         }
         Step::Failed => edge.count_outcome(c.view, c.outcome),

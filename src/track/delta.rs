@@ -1,7 +1,7 @@
 //! What is counted: small steps that are kept until their slice is sealed, and only then given to an
 //! edge, because a connection's other end, role and outcome may be learnt a moment later.
 
-use crate::model::{BootNs, EdgeKey, Outcome, View};
+use crate::model::{BootNs, EdgeKey, Outcome, Security, View};
 use crate::world::Far;
 
 /// One step of one end.
@@ -64,6 +64,8 @@ pub struct Counted {
     pub step: Step,
     /// Of a step that ends a connection: the outcome, a cause before its echo.
     pub outcome: Option<Outcome>,
+    /// Of a connection that closes: the verdict on its security, where it was looked at.
+    pub security: Option<Security>,
     /// It belongs to an earlier slice that is sealed already.
     pub late: bool,
 }

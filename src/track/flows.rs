@@ -10,6 +10,7 @@ use super::spoken::Unsure;
 use super::stream::{Sink, Stream};
 use super::table::Track;
 use crate::model::{BootNs, EndId, Endpoint, Isns, View};
+use crate::wire::tls::Watch;
 use crate::wire::{Conversation, Speaker, Told};
 
 /// Bytes of pieces that wait for their end, all together.
@@ -24,12 +25,17 @@ const LINGERING: usize = 16_384;
 /// The conversation at one end.
 #[derive(Debug)]
 pub(super) struct Flow {
-    conversation: Conversation,
+    pub(super) conversation: Conversation,
+    pub(super) watch: Watch,
     streams: [Stream; 2],
     /// Nothing of an adopted end's streams was seen yet.
     begun: [bool; 2],
+    /// Its protocol, which is not decoded, was counted.
+    recognised: bool,
     /// The source was told to look away.
     pub(super) ignored: bool,
+    /// Its protocol was taken into account for its security.
+    named: bool,
     pub(super) view: View,
     /// When it last said anything, and what it held then.
     heard: BootNs,
@@ -43,9 +49,12 @@ impl Flow {
         let streams = [Stream::new(sent), Stream::new(isns.rx)];
         Flow {
             conversation: Conversation::new(adopted),
+            watch: Watch::new(adopted),
             streams,
             begun: [!adopted; 2],
+            recognised: false,
             ignored: false,
+            named: false,
             view,
             heard: BootNs(0),
             held: 0,
@@ -60,17 +69,19 @@ impl Flow {
 
     fn holds(&self) -> usize {
         let streams: usize = self.streams.iter().map(Stream::held).sum();
-        size_of::<Flow>() + self.conversation.held() + streams
+        size_of::<Flow>() + self.conversation.held() + self.watch.held() + streams
     }
 
     /// Loses what it holds; pieces that wait for those before them are a gap from now on.
     fn shed(&mut self, out: &mut Vec<Told>) {
         for (i, from) in [self.speaker(true), self.speaker(false)].into_iter().enumerate() {
             let Some(stream) = self.streams.get_mut(i) else { continue };
-            stream.shed(&mut Hear { conversation: &mut self.conversation, from, out });
+            let (conversation, watch) = (&mut self.conversation, &mut self.watch);
+            stream.shed(&mut Hear { conversation, watch, from, out });
         }
         self.conversation.end(self.heard, out);
         self.conversation = Conversation::new(true);
+        self.watch.shed();
     }
 
     fn speaker(&self, sent: bool) -> Speaker {
@@ -84,8 +95,10 @@ impl Flow {
             self.streams[usize::from(!p.sent)].skip_to(p.seq);
         }
         let from = self.speaker(p.sent);
+        let acked = u64::try_from(self.streams[usize::from(p.sent)].offset(p.ack)).unwrap_or(0);
+        let (conversation, watch) = (&mut self.conversation, &mut self.watch);
         let stream = &mut self.streams[usize::from(!p.sent)];
-        stream.piece(p, &mut Hear { conversation: &mut self.conversation, from, out });
+        stream.piece(p, acked, &mut Hear { conversation, watch, from, out });
     }
 
     fn advance(&mut self, sent: bool, seq: u32, at: BootNs, out: &mut Vec<Told>) {
@@ -93,28 +106,33 @@ impl Flow {
             return;
         }
         let from = self.speaker(sent);
+        let (conversation, watch) = (&mut self.conversation, &mut self.watch);
         let stream = &mut self.streams[usize::from(!sent)];
-        stream.advance(seq, at, &mut Hear { conversation: &mut self.conversation, from, out });
+        stream.advance(seq, at, &mut Hear { conversation, watch, from, out });
     }
 }
 
-/// A stream's listener: the conversation, and who speaks.
+/// A stream's listeners: the conversation and who looks at its security, and who speaks.
 struct Hear<'a> {
     conversation: &'a mut Conversation,
+    watch: &'a mut Watch,
     from: Speaker,
     out: &'a mut Vec<Told>,
 }
 
 impl Sink for Hear<'_> {
-    fn bytes(&mut self, at: BootNs, offset: u64, data: &[u8]) {
+    fn bytes(&mut self, at: BootNs, offset: u64, acked: u64, data: &[u8]) {
+        self.watch.bytes(self.from, at, offset, acked, data);
         self.conversation.bytes(self.from, at, offset, data, self.out);
     }
 
     fn gap(&mut self, at: BootNs, offset: u64, len: u64) {
+        self.watch.gap(self.from, at, offset, len);
         self.conversation.gap(self.from, at, offset, len, self.out);
     }
 
     fn turn(&mut self) {
+        self.watch.turn(self.from);
         self.conversation.turn(self.from, self.out);
     }
 }
@@ -233,7 +251,8 @@ impl Track {
                 flow.advance(sent, seq, at, &mut told);
             }
         }
-        self.tell(key, view, p.id, told);
+        let at = [p.sent, p.received].into_iter().flatten().map(|(_, at)| at).max().unwrap_or_default();
+        self.tell(key, view, p.id, at, told);
     }
 
     /// Takes payload that came with a handshake.
@@ -277,7 +296,7 @@ impl Track {
             let mut told = std::mem::take(&mut self.flows.told);
             self.flows.early_of(place, p.id, &mut flow, &mut told);
             self.flows.live.insert(p.id, Box::new(flow));
-            self.tell(key, view, p.id, told);
+            self.tell(key, view, p.id, p.at, told);
         }
         let Some(flow) = self.flows.live.get_mut(&p.id) else { return };
         flow.view = view;
@@ -286,7 +305,7 @@ impl Track {
         flow.piece(p, &mut told);
         let holds = flow.holds();
         self.flows.held = self.flows.held + holds - std::mem::replace(&mut flow.held, holds);
-        self.tell(key, view, p.id, told);
+        self.tell(key, view, p.id, p.at, told);
         if self.flows.held > self.config.held.max(self.flows.shed_above) {
             self.shed_flows();
         }
@@ -311,11 +330,12 @@ impl Track {
                 continue;
             };
             let mut told = std::mem::take(&mut self.flows.told);
+            let heard = flow.heard;
             flow.shed(&mut told);
             let holds = flow.holds();
             self.flows.held = self.flows.held + holds - std::mem::replace(&mut flow.held, holds);
             self.flows.shed += 1;
-            self.tell(key, view, id, told);
+            self.tell(key, view, id, heard, told);
         }
         // Not for each piece again, whatever is left.
         self.flows.shed_above = self.flows.held + self.config.held / 4;
@@ -327,16 +347,22 @@ impl Track {
     }
 
     /// Counts what a decoder has told, and gives its list back for the next time.
-    fn tell(&mut self, key: u64, view: View, id: EndId, mut told: Vec<Told>) {
+    fn tell(&mut self, key: u64, view: View, id: EndId, at: BootNs, mut told: Vec<Told>) {
         let Some(flow) = self.flows.live.get_mut(&id) else { return };
         let undecoded = flow.conversation.take_undecoded();
         let missed = flow.conversation.take_missed();
         let protocol = flow.conversation.protocol();
-        if flow.conversation.is_opaque() && !std::mem::replace(&mut flow.ignored, true) {
-            self.flows.opaque.push(id);
+        if flow.conversation.is_opaque() && !std::mem::replace(&mut flow.recognised, true) {
             if let Some(protocol) = protocol {
                 self.asked.recognised(&mut self.rows, key, view, protocol);
             }
+        }
+        if flow.is_exhausted() && !std::mem::replace(&mut flow.ignored, true) {
+            self.flows.opaque.push(id);
+        }
+        let named = protocol.is_some() && !std::mem::replace(&mut flow.named, true);
+        if flow.watch.take_changed() || named {
+            self.secure(id, key, view, at);
         }
         if let Some(protocol) = protocol.filter(|_| missed > 0) {
             self.asked.missed(&mut self.rows, key, view, protocol, missed);
@@ -412,8 +438,9 @@ impl Track {
         let Some(flow) = self.flows.live.get_mut(&id) else { return };
         let mut told = std::mem::take(&mut self.flows.told);
         flow.conversation.end(at, &mut told);
+        flow.watch.end(at);
         match self.ends.get(&id).copied() {
-            Some((key, view)) => self.tell(key, view, id, told),
+            Some((key, view)) => self.tell(key, view, id, at, told),
             None => {
                 told.clear();
                 self.flows.told = told;

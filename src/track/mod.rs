@@ -19,6 +19,7 @@ mod piece;
 mod resolved;
 mod roles;
 mod seal;
+mod secured;
 mod spoken;
 mod stream;
 mod table;

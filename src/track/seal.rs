@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::delta::{Counted, Step};
 use super::table::{Flushed, Track};
 use super::tracked::Tracked;
-use crate::model::{Asked, BootNs, EdgeKey, End, EndState, Endpoint, EntityId, EntityKind, View};
+use crate::model::{Asked, BootNs, EdgeKey, End, EndState, Endpoint, EntityId, EntityKind, Security, View};
 use crate::world::Far;
 
 impl Track {
@@ -72,7 +72,7 @@ impl Track {
         start: BootNs,
         end: BootNs,
         mut count: impl FnMut(Counted),
-        mut open: impl FnMut(EdgeKey, Far, View),
+        mut open: impl FnMut(EdgeKey, Far, View, Option<Security>),
         mut asked: impl FnMut(EdgeKey, Far, View, Box<Asked>),
     ) {
         self.asked.slice_end = BootNs(end.0.saturating_add(end.since(start)));
@@ -95,6 +95,7 @@ impl Track {
                 view,
                 step,
                 outcome: if ends { row.connection.outcome.or(own) } else { None },
+                security: row.connection.tls.as_ref().map(|t| t.status),
                 late: s.at < start,
             });
         }
@@ -117,7 +118,8 @@ impl Track {
                 // What began since then is of the next slice, where it may have got a name.
                 let is_open = |e: &End| e.state == EndState::Established && e.opened < end;
                 if row.side(view).end.as_ref().is_some_and(is_open) {
-                    open(self.edge(row), self.far(row), self.view(view));
+                    let security = row.connection.tls.as_ref().map(|t| t.status);
+                    open(self.edge(row), self.far(row), self.view(view), security);
                 }
             }
         }

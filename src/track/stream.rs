@@ -12,8 +12,8 @@ const HELD_BYTES: usize = 1 << 20;
 
 /// Takes what a direction says, in order.
 pub(super) trait Sink {
-    /// The next bytes.
-    fn bytes(&mut self, at: BootNs, offset: u64, data: &[u8]);
+    /// The next bytes; who said them had heard the other side up to `acked` by then.
+    fn bytes(&mut self, at: BootNs, offset: u64, acked: u64, data: &[u8]);
     /// So many bytes are not there.
     fn gap(&mut self, at: BootNs, offset: u64, len: u64);
     /// A message most likely begins here.
@@ -34,9 +34,24 @@ pub(super) struct Stream {
 #[derive(Debug)]
 struct Held {
     at: BootNs,
+    acked: u64,
     end: u64,
     turn: bool,
     data: Vec<u8>,
+}
+
+/// What is delivered: captured bytes, and where the segment ends.
+struct Heard<'a> {
+    at: BootNs,
+    acked: u64,
+    end: u64,
+    data: &'a [u8],
+}
+
+impl Held {
+    fn heard(&self) -> Heard<'_> {
+        Heard { at: self.at, acked: self.acked, end: self.end, data: &self.data }
+    }
 }
 
 impl Stream {
@@ -63,13 +78,13 @@ impl Stream {
     }
 
     /// Nearest to what comes next: sequence numbers wrap. Negative before the first byte.
-    fn offset(&self, seq: u32) -> i64 {
+    pub(super) fn offset(&self, seq: u32) -> i64 {
         let expected = self.base.wrapping_add(self.next as u32);
         self.next as i64 + i64::from(seq.wrapping_sub(expected) as i32)
     }
 
-    /// Takes a piece.
-    pub(super) fn piece(&mut self, p: &Piece<'_>, sink: &mut impl Sink) {
+    /// Takes a piece; `acked`: what it acknowledges, as an offset in the other direction.
+    pub(super) fn piece(&mut self, p: &Piece<'_>, acked: u64, sink: &mut impl Sink) {
         let start = self.offset(p.seq);
         let end = start + i64::from(p.len);
         if end <= self.next as i64 {
@@ -80,7 +95,7 @@ impl Stream {
         let (start, end) = (start.max(0) as u64, end as u64);
         let data = p.data.get(early..).unwrap_or_default();
         if start > self.next && !p.in_order {
-            self.hold(p, start, end, data);
+            self.hold(p, acked, start, end, data);
             if self.held.len() > HELD || self.held_bytes > HELD_BYTES {
                 self.release_first(sink);
             }
@@ -90,7 +105,7 @@ impl Stream {
         while self.held.first_key_value().is_some_and(|(&held, _)| held < start) {
             self.release_first(sink);
         }
-        self.deliver(start, Some(p.turned.is_some()), p.at, end, data, sink);
+        self.deliver(start, p.turned.is_some(), Heard { at: p.at, acked, end, data }, sink);
         self.release_ready(sink);
     }
 
@@ -109,13 +124,13 @@ impl Stream {
         }
     }
 
-    fn hold(&mut self, p: &Piece<'_>, start: u64, end: u64, data: &[u8]) {
+    fn hold(&mut self, p: &Piece<'_>, acked: u64, start: u64, end: u64, data: &[u8]) {
         let longer = |held: &Held| held.data.len() >= data.len() && held.end >= end;
         if self.held.get(&start).is_some_and(longer) {
             return;
         }
         self.held_bytes += data.len();
-        let held = Held { at: p.at, end, turn: p.turned.is_some(), data: data.to_vec() };
+        let held = Held { at: p.at, acked, end, turn: p.turned.is_some(), data: data.to_vec() };
         if let Some(old) = self.held.insert(start, held) {
             self.held_bytes -= old.data.len();
         }
@@ -124,7 +139,7 @@ impl Stream {
     fn release_first(&mut self, sink: &mut impl Sink) {
         if let Some((start, h)) = self.held.pop_first() {
             self.held_bytes -= h.data.len();
-            self.deliver(start, Some(h.turn), h.at, h.end, &h.data, sink);
+            self.deliver(start, h.turn, h.heard(), sink);
             self.release_ready(sink);
         }
     }
@@ -133,7 +148,7 @@ impl Stream {
         while self.held.first_key_value().is_some_and(|(&start, _)| start <= self.next) {
             if let Some((start, h)) = self.held.pop_first() {
                 self.held_bytes -= h.data.len();
-                self.deliver(start, Some(h.turn), h.at, h.end, &h.data, sink);
+                self.deliver(start, h.turn, h.heard(), sink);
             }
         }
     }
@@ -145,29 +160,21 @@ impl Stream {
         }
     }
 
-    fn deliver(
-        &mut self,
-        start: u64,
-        turn: Option<bool>,
-        at: BootNs,
-        end: u64,
-        data: &[u8],
-        sink: &mut impl Sink,
-    ) {
-        if end <= self.next {
+    fn deliver(&mut self, start: u64, turn: bool, h: Heard<'_>, sink: &mut impl Sink) {
+        if h.end <= self.next {
             return;
         }
-        self.gap_to(start, at, sink);
+        self.gap_to(start, h.at, sink);
         let known = usize::try_from(self.next - start).unwrap_or(usize::MAX);
-        if turn == Some(true) && known == 0 {
+        if turn && known == 0 {
             sink.turn();
         }
-        let fresh = data.get(known..).unwrap_or_default();
+        let fresh = h.data.get(known..).unwrap_or_default();
         if !fresh.is_empty() {
-            sink.bytes(at, self.next, fresh);
+            sink.bytes(h.at, self.next, h.acked, fresh);
             self.next += fresh.len() as u64;
         }
-        self.gap_to(end, at, sink);
+        self.gap_to(h.end, h.at, sink);
     }
 }
 
@@ -178,14 +185,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[derive(Default)]
-    struct Heard {
+    struct Listener {
         /// What was said, `None` where it is missing.
         said: Vec<Option<u8>>,
         turns: usize,
     }
 
-    impl Sink for Heard {
-        fn bytes(&mut self, _: BootNs, offset: u64, data: &[u8]) {
+    impl Sink for Listener {
+        fn bytes(&mut self, _: BootNs, offset: u64, _: u64, data: &[u8]) {
             assert_eq!(offset as usize, self.said.len());
             self.said.extend(data.iter().map(|b| Some(*b)));
         }
@@ -216,9 +223,9 @@ mod tests {
     fn the_numbers_wrap() {
         let text = b"0123456789";
         let base = u32::MAX - 3;
-        let (mut s, mut heard) = (Stream::new(base), Heard::default());
+        let (mut s, mut heard) = (Stream::new(base), Listener::default());
         for start in [0, 4, 2, 6, 8] {
-            s.piece(&piece(base, text, start, 2, 9, false), &mut heard);
+            s.piece(&piece(base, text, start, 2, 9, false), 0, &mut heard);
         }
         assert_eq!(heard.said, text.map(Some));
         assert_eq!(s.next, 10);
@@ -227,12 +234,12 @@ mod tests {
     #[test]
     fn what_was_left_out_on_purpose_is_a_gap_at_once_and_what_is_late_is_waited_for() {
         let text = b"0123456789abcdef";
-        let (mut s, mut heard) = (Stream::new(7), Heard::default());
-        s.piece(&piece(7, text, 0, 4, 2, true), &mut heard);
+        let (mut s, mut heard) = (Stream::new(7), Listener::default());
+        s.piece(&piece(7, text, 0, 4, 2, true), 0, &mut heard);
         assert_eq!(heard.said, [Some(b'0'), Some(b'1'), None, None]);
-        s.piece(&piece(7, text, 8, 2, 9, false), &mut heard);
+        s.piece(&piece(7, text, 8, 2, 9, false), 0, &mut heard);
         assert_eq!(heard.said.len(), 4, "held back");
-        s.piece(&piece(7, text, 12, 2, 9, true), &mut heard);
+        s.piece(&piece(7, text, 12, 2, 9, true), 0, &mut heard);
         assert_eq!(&heard.said[8..], [Some(b'8'), Some(b'9'), None, None, Some(b'c'), Some(b'd')]);
         s.advance(7 + 16, BootNs(2), &mut heard);
         assert_eq!(heard.said.len(), 16);
@@ -246,10 +253,10 @@ mod tests {
             cuts in proptest::collection::vec((0usize..200, 1usize..60, 0usize..60), 1..60),
         ) {
             let text: Vec<u8> = (0..=255).collect();
-            let (mut s, mut heard) = (Stream::new(base), Heard::default());
+            let (mut s, mut heard) = (Stream::new(base), Listener::default());
             let mut captured = vec![false; 300];
             for (start, len, cap) in &cuts {
-                s.piece(&piece(base, &text, *start, *len, *cap, false), &mut heard);
+                s.piece(&piece(base, &text, *start, *len, *cap, false), 0, &mut heard);
                 captured[*start..start + len.min(cap)].fill(true);
             }
             s.advance(base.wrapping_add(300), BootNs(2), &mut heard);
@@ -268,9 +275,9 @@ mod tests {
         #[test]
         fn a_shuffled_whole_is_whole(base: u32, order in Just((0..40usize).collect::<Vec<_>>()).prop_shuffle()) {
             let text: Vec<u8> = (0..=255).collect();
-            let (mut s, mut heard) = (Stream::new(base), Heard::default());
+            let (mut s, mut heard) = (Stream::new(base), Listener::default());
             for i in order {
-                s.piece(&piece(base, &text, i * 5, 6, 6, false), &mut heard);
+                s.piece(&piece(base, &text, i * 5, 6, 6, false), 0, &mut heard);
             }
             prop_assert_eq!(heard.said, text[..201].iter().map(|b| Some(*b)).collect::<Vec<_>>());
         }

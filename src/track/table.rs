@@ -14,6 +14,7 @@ use super::join::Waiting;
 use super::listen::ListenSet;
 use super::owners::Owners;
 use super::piece::Observation;
+use super::secured::Securing;
 use super::talks::Talks;
 use super::tracked::{Tracked, slot};
 use super::walk::Walk;
@@ -37,12 +38,14 @@ pub struct TrackConfig {
     /// The facts are those of a capture: there is one end of each connection, and where its role is
     /// not known what both sides say may tell it.
     pub capture: bool,
+    /// What is said is looked at: each connection has a verdict on its security.
+    pub looks: bool,
 }
 
 impl TrackConfig {
     /// For so many connections, on this boot.
     pub fn new(node: u64, connections: usize) -> Self {
-        TrackConfig { node, connections, strict: false, held: 256 << 20, capture: false }
+        TrackConfig { node, connections, strict: false, held: 256 << 20, capture: false, looks: true }
     }
 }
 
@@ -94,6 +97,7 @@ pub struct Track {
     pub(super) asked: Counting,
     pub(super) datagrams: Datagrams,
     pub(super) talks: Talks,
+    pub(super) securing: Securing,
     pub(super) far: FarAddresses,
     counts: ConnectionCounts,
     lost: u64,
@@ -103,6 +107,7 @@ impl Track {
     /// An empty table.
     pub fn new(config: TrackConfig) -> Self {
         let asked = Counting::new(config.strict, config.capture);
+        let securing = Securing::new(config.looks);
         Track {
             entities: Entities::new(config.node),
             config,
@@ -121,6 +126,7 @@ impl Track {
             asked,
             datagrams: Datagrams::default(),
             talks: Talks::default(),
+            securing,
             far: FarAddresses::default(),
             counts: ConnectionCounts::default(),
             lost: 0,
@@ -308,6 +314,7 @@ impl Track {
         }
         let Some(row) = self.rows.get_mut(&key) else { return };
         let mut known_now = None;
+        let mut first_verdict = None;
         let mut steps = [None, None];
         let far_known = row.connection.client.end.is_some() && row.connection.server.end.is_some();
         let ending = match f.moment {
@@ -341,6 +348,7 @@ impl Track {
             (f.isns.is_some() || end.established.0 != 0) && !matches!(f.moment, Moment::Failed(_));
         if established && !was_open {
             end.state = EndState::Established;
+            first_verdict = self.securing.at_first(end.adopted);
             // Of an adopted end the handshake counts when it was seen.
             if !end.adopted || end.established.known().is_some() {
                 steps[0] =
@@ -368,6 +376,7 @@ impl Track {
             side.address = address;
         }
         row.connection.changed = f.at;
+        row.connection.tls = row.connection.tls.take().or(first_verdict);
         // The other end may come late, even when this one is closed already: it is one handshake.
         if let Some((at, _)) = steps[0]
             && !std::mem::replace(&mut row.counted_established, true)

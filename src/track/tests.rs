@@ -94,7 +94,7 @@ fn sealed(t: &mut Track, end: u64) -> HashMap<View, (u64, u64, u64, u64)> {
                 _ => {}
             }
         },
-        |_, _, _| {},
+        |_, _, _, _| {},
         |_, _, _, _| {},
     );
     sums

@@ -52,6 +52,8 @@ pub(super) struct Tracked {
     pub counted_over: bool,
     /// The roles of its adopted ends were told to the source.
     pub roles_told: bool,
+    /// The verdict on its security at each end.
+    pub tls: [Option<std::sync::Arc<crate::model::Tls>>; 2],
     /// What was asked on it.
     pub heard: Option<Box<Heard>>,
     /// The name that led to a far server, where it is known.
@@ -131,6 +133,7 @@ impl Tracked {
             counted_established: false,
             counted_over: false,
             roles_told: false,
+            tls: [None, None],
             heard: None,
             far_name: None,
             shared: None,

@@ -150,7 +150,7 @@ mod tests {
             BootNs(start),
             BootNs(end),
             |c| out.push((c.view, c.step, c.late)),
-            |_, _, _| {},
+            |_, _, _, _| {},
             |_, _, _, _| {},
         );
         out

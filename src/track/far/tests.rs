@@ -191,7 +191,7 @@ impl Watch {
                 n.0 += u64::from(c.step == Step::Opened);
                 n.1 += u64::from(c.step == Step::Closed);
             },
-            |edge, _, _| {
+            |edge, _, _, _| {
                 if edge.port == 443 {
                     edges.borrow_mut().entry(edge.server).or_default().2 += 1;
                 }
@@ -333,7 +333,7 @@ fn datagrams_that_cannot_be_read_make_their_edge_incomplete() {
         BootNs(0),
         BootNs(SECOND),
         |_| {},
-        |_, _, _| {},
+        |_, _, _, _| {},
         |_, _, _, a| undecoded += a.undecoded_bytes,
     );
     assert_eq!(undecoded, 300);

@@ -57,7 +57,10 @@ pub struct Watch {
 enum Stage {
     /// Looking for a ClientHello.
     Looking(Box<Looking>),
-    Tls { walk: Box<Walk>, after: Option<&'static str> },
+    Tls {
+        walk: Box<Walk>,
+        after: Option<&'static str>,
+    },
 }
 
 #[derive(Default)]
@@ -83,6 +86,12 @@ pub struct Sessions {
     pub tickets: Vec<u16>,
     /// In TLS 1.3, length of the identity of the pre-shared key that was used.
     pub identity: Option<u16>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").field("settled", &self.is_settled()).finish_non_exhaustive()
+    }
 }
 
 impl Watch {
@@ -222,7 +231,10 @@ impl Watch {
         }
         match &self.stage {
             Stage::Looking(looking) => {
-                looking.plain && looking.waits && !looking.torn && !looking.start.greeting.is_empty()
+                looking.plain
+                    && looking.waits
+                    && !looking.torn
+                    && !looking.start.greeting.is_empty()
                     && looking.start.alert().is_some_and(|code| code.is_none())
             }
             Stage::Tls { walk, .. } => settled(walk),
@@ -236,11 +248,19 @@ impl Watch {
     }
 
     /// Bytes of memory that are in use for what is not decided yet.
-    #[cfg(test)]
-    fn size(&self) -> usize {
+    pub fn held(&self) -> usize {
         match &self.stage {
-            Stage::Looking(l) => size_of::<Looking>() + l.start.client.capacity() + l.start.greeting.capacity(),
+            Stage::Looking(l) => {
+                size_of::<Looking>() + l.start.client.capacity() + l.start.greeting.capacity()
+            }
             Stage::Tls { walk, .. } => size_of::<Walk>() + walk.size(),
+        }
+    }
+
+    /// Gives up what is not decided yet: it stays undecided.
+    pub fn shed(&mut self) {
+        if !self.is_settled() {
+            self.ended = true;
         }
     }
 

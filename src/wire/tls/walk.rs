@@ -83,7 +83,8 @@ impl Walk {
 
     /// Bytes that are kept.
     pub fn size(&self) -> usize {
-        self.sides.iter().map(|s| s.messages.size()).sum::<usize>() + self.waiting.capacity() * size_of::<Head>()
+        self.sides.iter().map(|s| s.messages.size()).sum::<usize>()
+            + self.waiting.capacity() * size_of::<Head>()
     }
 
     /// The side is followed.
@@ -160,7 +161,9 @@ impl Walk {
         let clear = self.clear(from);
         let side = self.side(from);
         (side.kind, side.len, side.alert_have, side.head) = (head.kind, head.len, 0, Some(head));
-        if from == Speaker::Client && (self.legacy.done() || self.modern.as_ref().is_some_and(|m| m.count > 0)) {
+        if from == Speaker::Client
+            && (self.legacy.done() || self.modern.as_ref().is_some_and(|m| m.count > 0))
+        {
             self.later = self.later.saturating_add(1);
         }
         match head.kind {

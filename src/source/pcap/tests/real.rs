@@ -96,7 +96,7 @@ fn the_table_counts_a_capture_as_it_counts_the_kernel() {
                 bytes = (bytes.0 + sent, bytes.1 + received);
             }
         },
-        |_, _, _| {},
+        |_, _, _, _| {},
         |_, _, _, _| {},
     );
     assert_eq!(bytes, (163 + 74, 20_482 + 240));

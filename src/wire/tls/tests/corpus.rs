@@ -136,7 +136,9 @@ fn client_certificate(row: &Row, tls: &Tls, report: &mut Report) {
     };
     report.check(row, "client cert", tls.client_cert, truth);
     let status = match (bool("resumed"), truth) {
-        _ if row.get("outcome").text().is_some_and(|o| o.starts_with("fail") || o == "aborted") => Security::Failed,
+        _ if row.get("outcome").text().is_some_and(|o| o.starts_with("fail") || o == "aborted") => {
+            Security::Failed
+        }
         (Some(true), _) => Security::Resumed,
         (_, ClientCert::Presented) => Security::Mtls,
         _ => Security::Tls,
@@ -159,8 +161,7 @@ fn certificates(row: &Row, tls: &Tls, report: &mut Report) {
         all.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let found = |cert: &Option<Box<crate::model::Certificate>>| {
-        let mut all: Vec<String> =
-            cert.iter().flat_map(|c| &c.sans).map(|s| s.to_string()).collect();
+        let mut all: Vec<String> = cert.iter().flat_map(|c| &c.sans).map(|s| s.to_string()).collect();
         all.sort();
         all
     };
@@ -200,7 +201,9 @@ fn every_field_of_every_handshake() {
     }
     let mut linked = 0;
     for row in &rows {
-        let Some(from) = row.get("resumed_from").text().map(|f| f.trim_start_matches("pcaps/")) else { continue };
+        let Some(from) = row.get("resumed_from").text().map(|f| f.trim_start_matches("pcaps/")) else {
+            continue;
+        };
         let (Some(first), Some(now)) = (sessions.get(from), sessions.get(row.file())) else { continue };
         if now.identity.is_none() {
             let found = now.used.is_some_and(|used| first.issued.contains(&used));
