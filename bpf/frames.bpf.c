@@ -11,7 +11,8 @@
 #define FRAMES_PER_SEGMENT 512 /* a flight that was put together holds many small ones */
 #define FRAME_DATA 0
 #define FRAME_LAST_TYPE 9
-#define UNWALKED 4
+#define EARLY_PARTS 4 /* of a segment that comes before its time: most are of a large body */
+#define SAME_TIME_PARTS 16
 
 struct frame_walk {
 	struct __sk_buff *skb;
@@ -121,9 +122,9 @@ static __always_inline int looks_like_head(struct __sk_buff *skb, const struct s
 }
 
 /* What cannot be walked is told from its beginning, so that user space may put it in order. */
-static __always_inline void tell_unwalked(struct frame_walk *w)
+static __always_inline void tell_unwalked(struct frame_walk *w, const __u32 parts)
 {
-	for (__u32 i = 0; i < UNWALKED; i++)
+	for (__u32 i = 0; i < parts; i++)
 		put_part(w, i * CAP_LARGE, CAP_LARGE);
 }
 
@@ -145,7 +146,7 @@ static __always_inline void walk_frames(struct __sk_buff *skb, struct webb_sock 
 	if (!f->synced[way]) {
 		if (!looks_like_head(skb, g)) {
 			if (w.tell)
-				tell_unwalked(&w);
+				tell_unwalked(&w, EARLY_PARTS);
 			return;
 		}
 		f->synced[way] = 1;
@@ -157,6 +158,8 @@ static __always_inline void walk_frames(struct __sk_buff *skb, struct webb_sock 
 	if (f->partial[way]) {
 		if (ahead != 0 || g->len < FRAME_HEAD) {
 			f->synced[way] = 0;
+			if (w.tell)
+				tell_unwalked(&w, EARLY_PARTS);
 			return;
 		}
 		complete_head(&w);
@@ -168,7 +171,7 @@ static __always_inline void walk_frames(struct __sk_buff *skb, struct webb_sock 
 			f->synced[way] = 0;
 			if (!looks_like_head(skb, g)) {
 				if (w.tell)
-					tell_unwalked(&w);
+					tell_unwalked(&w, EARLY_PARTS);
 				return;
 			}
 			f->synced[way] = 1;
@@ -199,7 +202,7 @@ static __always_inline void frames(struct __sk_buff *skb, struct webb_sock *s, s
 		};
 
 		w.g.flags &= ~WEBB_P_IN_ORDER;
-		tell_unwalked(&w);
+		tell_unwalked(&w, SAME_TIME_PARTS);
 		return;
 	}
 	walk_frames(skb, s, f, g, way);

@@ -208,6 +208,8 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 	if (fresh || !(g.flags & WEBB_P_SENT)) {
 		if (c->decode == WEBB_DECODE_ON && s->mode != WEBB_MODE_OFF)
 			said(skb, sk, s, &g, received);
+		else if (c->decode == WEBB_DECODE_SHED && (s->mode == WEBB_MODE_TLS || is_hello(skb, &g)))
+			said(skb, sk, s, &g, received);
 		else if (c->decode == WEBB_DECODE_SHED && g.turned)
 			shed();
 	}

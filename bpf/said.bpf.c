@@ -18,6 +18,11 @@ struct webb_flow {
 	__u32 next[2];	 /* HTTP/2, TLS: sequence number of the next frame's or record's head */
 	__u32 want[2];	 /* HTTP/2: bytes of the frame before that are still to be captured; TLS: whether */
 	__u32 walking[2]; /* a segment of this direction is being walked */
+	__u32 whole[2];	  /* everything before this sequence number has passed */
+	__u32 late[2][2]; /* what passed before its time: from, to; none where they are equal */
+	__u64 late_at[2];
+	__u8 began[2];
+	__u8 pad2[6];
 	__u32 records[2]; /* TLS: so far */
 	__u32 asked[2];	 /* TLS: at so many records user space is asked */
 	__u8 synced[2];	 /* HTTP/2, TLS: `next` is right */
@@ -55,7 +60,8 @@ struct segment {
 	__u8 pad[7]; /* older verifiers want every byte of an argument written */
 };
 
-static __always_inline void fill_head(struct webb_said *h, struct webb_sock *s, __u32 bytes)
+static __always_inline void fill_head(struct webb_said *h, struct webb_sock *s, const struct webb_flow *f,
+				      __u32 bytes)
 {
 	h->kind = WEBB_SAID;
 	h->pad = 0;
@@ -63,10 +69,10 @@ static __always_inline void fill_head(struct webb_said *h, struct webb_sock *s, 
 	h->generation = s->generation;
 	h->cookie = s->cookie;
 	h->netns_cookie = s->netns_cookie;
-	h->sent_last = s->way[0].last;
-	h->received_last = s->way[1].last;
-	h->sent_end = s->way[0].end;
-	h->received_end = s->way[1].end;
+	h->sent_last = f->began[0] ? s->way[0].last : 0;
+	h->received_last = f->began[1] ? s->way[1].last : 0;
+	h->sent_end = f->whole[0];
+	h->received_end = f->whole[1];
 }
 
 static __always_inline void fill_piece(struct webb_piece *p, const struct segment *g, __u32 cap)
@@ -91,7 +97,7 @@ static __always_inline void tell_said(void *ring, struct webb_sock *s, struct we
 
 	if (!used || used > BATCH || !n)
 		return;
-	fill_head(&f->head, s, used);
+	fill_head(&f->head, s, f, used);
 	if (bpf_ringbuf_output(ring, &f->head, sizeof(f->head) + used, payload_wakeup(ring)))
 		n->pieces_lost += f->pieces;
 	f->used = 0;
@@ -136,8 +142,8 @@ static __always_inline __u32 last_of(__u32 n, const __u32 max)
 }
 
 /* Both directions at once: the piece leaves by itself. */
-static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *s, const struct segment *g,
-				       __u32 cap, struct webb_counts *n)
+static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
+				       const struct segment *g, __u32 cap, struct webb_counts *n)
 {
 	struct {
 		struct webb_said head;
@@ -149,7 +155,7 @@ static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *
 		n->pieces_lost++;
 		return;
 	}
-	fill_head(&r->head, s, sizeof(r->piece) + ((cap + 7) & ~7u));
+	fill_head(&r->head, s, f, sizeof(r->piece) + ((cap + 7) & ~7u));
 	fill_piece(&r->piece, g, cap);
 	/* It may overtake the batch: user space is to wait for what comes before it. */
 	r->piece.flags &= ~WEBB_P_IN_ORDER;
@@ -194,7 +200,7 @@ __attribute__((noinline)) int put_piece(struct __sk_buff *skb, struct webb_sock 
 		return 0;
 	n->pieces_produced++;
 	if (!try_lock(f)) {
-		tell_alone(skb, s, g, cap, n);
+		tell_alone(skb, s, f, g, cap, n);
 		return 0;
 	}
 	if (cap <= CAP_SMALL)
@@ -208,22 +214,47 @@ __attribute__((noinline)) int put_piece(struct __sk_buff *skb, struct webb_sock 
 #include "frames.bpf.c"
 #include "tls.bpf.c"
 
-/* New payload, `received` or sent. */
-static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, struct webb_sock *s,
-				 struct segment *g, __u32 received)
+/*
+ * How far a direction is, without a hole: segments may overtake one another, and what is told as
+ * passed must not come later. One stretch that came before its time is remembered; where there are
+ * several, it goes on after a second.
+ */
+static __always_inline void passed(struct webb_flow *f, __u32 seq, __u32 end, __u64 now, __u32 way)
 {
-	struct webb_counts *n = get_counts();
-	struct webb_flow *f;
+	__u32 whole;
+
+	way &= 1;
+	whole = f->whole[way];
+	if (!f->began[way]) {
+		f->began[way] = 1;
+		whole = end;
+	} else if ((__s32)(seq - whole) <= 0) {
+		if ((__s32)(end - whole) > 0)
+			whole = end;
+	} else if (f->late[way][0] == f->late[way][1]) {
+		f->late[way][0] = seq;
+		f->late[way][1] = end;
+		f->late_at[way] = now;
+	} else if (seq == f->late[way][1]) {
+		f->late[way][1] = end;
+	} else if (now - f->late_at[way] > 1000000000ull) {
+		whole = end;
+		f->late[way][0] = f->late[way][1];
+	}
+	if (f->late[way][0] != f->late[way][1] && (__s32)(f->late[way][0] - whole) <= 0) {
+		if ((__s32)(f->late[way][1] - whole) > 0)
+			whole = f->late[way][1];
+		f->late[way][0] = f->late[way][1];
+	}
+	f->whole[way] = whole;
+}
+
+/* New payload, `received` or sent. */
+static __always_inline void told(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f, struct segment *g,
+				 __u32 received)
+{
 	__u32 got, cap, room;
 
-	f = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!f || !n) {
-		if (n) {
-			n->pieces_produced++;
-			n->pieces_lost++;
-		}
-		return;
-	}
 	if (s->mode == WEBB_MODE_FRAMES || begins_http2(skb, s, f, g, received)) {
 		frames(skb, s, f, g, received & 1);
 		return;
@@ -245,4 +276,25 @@ static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, str
 		cap = g->len;
 	f->got[received & 1] = got + cap;
 	put_piece(skb, s, f, g, cap);
+}
+
+static __always_inline void said(struct __sk_buff *skb, struct bpf_sock *sk, struct webb_sock *s,
+				 struct segment *g, __u32 received)
+{
+	struct webb_counts *n = get_counts();
+	struct webb_flow *f;
+	__u32 seq, end;
+
+	f = bpf_sk_storage_get(&flows, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!f || !n) {
+		if (n) {
+			n->pieces_produced++;
+			n->pieces_lost++;
+		}
+		return;
+	}
+	seq = g->seq;
+	end = g->seq + g->len;
+	told(skb, s, f, g, received);
+	passed(f, seq, end, g->now, received);
 }

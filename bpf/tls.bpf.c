@@ -239,6 +239,14 @@ static __always_inline void tls(struct __sk_buff *skb, struct webb_sock *s, stru
 	__sync_lock_test_and_set(&f->walking[way], 0);
 }
 
+/* A handshake is worth its cost also when the rest of what is said is shed. */
+static __always_inline int is_hello(struct __sk_buff *skb, const struct segment *g)
+{
+	__u8 b[6];
+
+	return g->len >= 6 && !bpf_skb_load_bytes(skb, g->at, b, 6) && b[0] == 0x16 && b[1] == 3 && b[5] == 1;
+}
+
 /* A message that begins like a hello: from here on both ways are TLS. */
 static __always_inline int begins_tls(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f,
 				      const struct segment *g)

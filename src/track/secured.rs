@@ -8,7 +8,7 @@ use super::flows::Flow;
 use super::table::Track;
 use super::tracked::{Tracked, slot};
 use crate::model::{
-    BootNs, EndId, EntityId, Handshake, Inherits, Protocol, Security, StableHasher, Tls, View,
+    BootNs, EndId, EntityId, Handshake, Inherits, Mesh, Protocol, Security, StableHasher, Tls, View,
 };
 use crate::wire::tls::{Sessions, names};
 
@@ -102,8 +102,8 @@ impl Track {
         let protocol = flow.conversation.protocol();
         let Some(row) = self.rows.get_mut(&key) else { return };
         in_the_clear(&mut tls, protocol);
-        label(&mut tls, row.connection.server.address.port);
         self.securing.link(row, &mut tls, sessions.as_ref(), at);
+        label(&mut tls, row.connection.server.address.port);
         row.tls[slot(view)] = Some(self.securing.share(tls));
         let better = row.verdict();
         if row.connection.tls != better {
@@ -132,8 +132,18 @@ fn label(tls: &mut Tls, port: u16) {
     let Some(seen) = names::mesh(tls.sni.as_deref(), &tls.alpn_offered, port) else { return };
     tls.mesh = Some(seen.mesh);
     tls.evidence.push(seen.why.into());
-    let undecided = matches!(tls.status, Security::Resumed | Security::Unknown);
-    if seen.implied_mutual && undecided && tls.handshake == Handshake::Established {
+    if seen.mesh == Mesh::IstioAmbient && tls.handshake == Handshake::Established {
+        // HBONE: connections of applications lie in it.
+        tls.status = Security::Tunnel;
+        return;
+    }
+    let undecided = match tls.status {
+        Security::Resumed => !matches!(tls.inherits, Some(Inherits::Tls | Inherits::Mtls)),
+        status => status == Security::Unknown,
+    };
+    // Offering a mesh's protocol alone is no proof: the server name must have the mesh's form, too.
+    let named = seen.intended.is_some() || seen.server_identity.is_some();
+    if seen.implied_mutual && named && undecided && tls.handshake == Handshake::Established {
         tls.status = Security::Implied;
         tls.unknown = None;
     }
