@@ -156,6 +156,9 @@ static __always_inline void tell_alone(struct __sk_buff *skb, struct webb_sock *
 		return;
 	}
 	fill_head(&r->head, s, f, sizeof(r->piece) + ((cap + 7) & ~7u));
+	/* What is still in the batch has passed, too, and is told later: it must not be given up. */
+	r->head.sent_last = 0;
+	r->head.received_last = 0;
 	fill_piece(&r->piece, g, cap);
 	/* It may overtake the batch: user space is to wait for what comes before it. */
 	r->piece.flags &= ~WEBB_P_IN_ORDER;

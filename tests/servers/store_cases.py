@@ -64,7 +64,7 @@ def memcached(rig):
     agent = rig.agent()
     rig.capture()
     said = rig.client("memcached_client.py", 11211, 4, 1500)
-    truth = Truth(said["requests"], errors=said["errors"], served=said["requests"])
+    truth = Truth(said["requests"], errors=said["errors"], client_errors=said["client_errors"], served=said["requests"])
     parts, wrong = compare(agent, 11211, "memcached", truth)
     if said["stats"] != said["asked"]:
         wrong.append(f"memcached and its client do not agree: {said}")

@@ -7,7 +7,7 @@ import threading
 
 port, connections, rounds = map(int, sys.argv[1:])
 lock = threading.Lock()
-total = {"requests": 0, "errors": 0, "get": 0, "set": 0}
+total = {"requests": 0, "errors": 0, "client_errors": 0, "get": 0, "set": 0}
 
 
 def one(which):
@@ -26,7 +26,8 @@ def one(which):
                 f.read(int(got.split()[3]) + 2)
                 continue
             assert got.rstrip().startswith(ends), (line, got)
-            mine["errors"] += b"ERROR" in got
+            mine["errors"] += b"_ERROR" in got
+            mine["client_errors"] += got.startswith(b"ERROR")
             return
 
     for i in range(rounds):
