@@ -15,9 +15,9 @@ mod crypto;
 mod header;
 mod initial;
 
+pub use super::tls::{Hello, NoHello, hello};
 pub use header::{Header, Kind, V1, V2, header, sniff, version_name};
 pub use initial::{ClientHello, Handshake};
-pub use super::tls::{Hello, NoHello, hello};
 
 #[cfg(test)]
 mod tests;

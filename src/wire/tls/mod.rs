@@ -33,7 +33,7 @@ use crate::wire::Speaker;
 use preamble::{Found, Start};
 use record::{Part, Records};
 use verdict::Judgement;
-use walk::{LATER, Walk};
+use walk::Walk;
 
 /// Watches one connection.
 ///
@@ -57,7 +57,10 @@ pub struct Watch {
 enum Stage {
     /// Looking for a ClientHello.
     Looking(Box<Looking>),
-    Tls { walk: Box<Walk>, after: Option<&'static str> },
+    Tls {
+        walk: Box<Walk>,
+        after: Option<&'static str>,
+    },
 }
 
 #[derive(Default)]
@@ -122,7 +125,9 @@ impl Watch {
         if data.is_empty() || settled {
             return;
         }
-        self.chain(from, data);
+        if self.are_records().is_none() {
+            self.chain(from, data);
+        }
         let looking = match &mut self.stage {
             Stage::Tls { walk, .. } => return walk.bytes(from, offset, acked, data),
             Stage::Looking(looking) => looking,
@@ -171,7 +176,8 @@ impl Watch {
         if settled {
             return;
         }
-        if let Some(records) = self.records.get_mut(from as usize)
+        if self.are_records().is_none()
+            && let Some(records) = self.records.get_mut(from as usize)
             && records.as_mut().is_some_and(|(r, _)| r.gap(len).is_none())
         {
             *records = None;
@@ -221,11 +227,11 @@ impl Watch {
             return true;
         }
         match &self.stage {
+            Stage::Looking(looking) if self.adopted => looking.waits && self.are_records().is_some(),
             Stage::Looking(looking) => {
-                looking.plain && looking.waits && !looking.torn && !looking.start.greeting.is_empty()
-                    && looking.start.alert().is_some_and(|code| code.is_none())
+                looking.plain && looking.waits && !looking.torn && looking.start.alert().is_some()
             }
-            Stage::Tls { walk, .. } => settled(walk),
+            Stage::Tls { walk, .. } => walk.is_settled(),
         }
     }
 
@@ -239,7 +245,9 @@ impl Watch {
     #[cfg(test)]
     fn size(&self) -> usize {
         match &self.stage {
-            Stage::Looking(l) => size_of::<Looking>() + l.start.client.capacity() + l.start.greeting.capacity(),
+            Stage::Looking(l) => {
+                size_of::<Looking>() + l.start.client.capacity() + l.start.greeting.capacity()
+            }
             Stage::Tls { walk, .. } => size_of::<Walk>() + walk.size(),
         }
     }
@@ -254,14 +262,30 @@ impl Watch {
         Judgement::of(self)
     }
 
-    /// Whether the bytes of a connection that was open before are records.
+    /// Whether what an adopted connection says are records: more than one, and nothing else.
+    fn are_records(&self) -> Option<bool> {
+        if self.records.iter().zip(self.next).any(|(records, next)| records.is_none() && next.is_some()) {
+            return Some(false);
+        }
+        let count: u8 = self.records.iter().flatten().fold(0, |n, (_, count)| n.saturating_add(*count));
+        (count > 1).then_some(true)
+    }
+
+    /// Looks whether the bytes of an adopted connection are records.
     fn chain(&mut self, from: Speaker, mut data: &[u8]) {
+        let other =
+            self.records.get(1 - from as usize).and_then(Option::as_ref).map_or(0, |(_, count)| *count);
         let Some(place) = self.records.get_mut(from as usize) else { return };
         let Some((records, count)) = place else { return };
         let mut offset = 0;
         while let Some(part) = records.next(&mut data, &mut offset, 0) {
             match part {
-                Part::Head(_) => *count = count.saturating_add(1),
+                Part::Head(_) => {
+                    *count += 1;
+                    if *count + other > 1 {
+                        return;
+                    }
+                }
                 Part::Body(..) => {}
                 Part::Alien => {
                     *place = None;
@@ -270,20 +294,4 @@ impl Watch {
             }
         }
     }
-}
-
-fn settled(walk: &Walk) -> bool {
-    let over = walk.later >= LATER;
-    if let Some(modern) = &walk.modern {
-        let may_come = walk.hello.as_ref().is_some_and(|h| h.post_handshake_auth) && modern.later.is_none();
-        let psk = walk.answer.as_ref().is_some_and(|a| a.psk);
-        let failed = walk.ended.is_some() && !modern.established();
-        let decided = modern.established() && (psk || modern.is_final()) && (!may_come || over);
-        // One whose records are lost will not be decided; the other may still fail.
-        return failed || decided || walk.lost.iter().all(Option::is_some);
-    }
-    if walk.legacy.done() {
-        return over;
-    }
-    walk.ended.is_some() || walk.alien || walk.lost.iter().all(Option::is_some)
 }

@@ -265,7 +265,9 @@ impl Modern {
 
     /// What was said will not change with more records.
     pub fn is_final(&self) -> bool {
-        matches!(self.certain(), Some(said) if said != Said::Nothing) || self.proof.is_some() || self.count >= 4
+        matches!(self.certain(), Some(said) if said != Said::Nothing)
+            || self.proof.is_some()
+            || self.count >= 4
     }
 }
 

@@ -104,7 +104,9 @@ impl Start {
 
     /// TLS begins where a ClientHello does; nothing of these protocols looks like one.
     fn listen(&mut self) -> Found {
-        while let Some(n) = self.client.get(self.at..).unwrap_or_default().iter().position(|b| *b == HANDSHAKE) {
+        while let Some(n) =
+            self.client.get(self.at..).unwrap_or_default().iter().position(|b| *b == HANDSHAKE)
+        {
             match begins(self.client.get(self.at + n..).unwrap_or_default()) {
                 Begins::Hello => {
                     if self.after == Some("SMTP") && self.has(b"AUTH ") {

@@ -86,7 +86,12 @@ impl Records {
                 self.have = 0;
                 let [kind, _, _, high, low] = self.header;
                 self.left = u16::from_be_bytes([high, low]);
-                return Some(Part::Head(Head { kind, len: self.left, offset: self.offset, acked: self.acked }));
+                return Some(Part::Head(Head {
+                    kind,
+                    len: self.left,
+                    offset: self.offset,
+                    acked: self.acked,
+                }));
             }
         }
         None

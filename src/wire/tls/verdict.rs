@@ -53,9 +53,7 @@ impl Judgement {
 /// No TLS was seen.
 fn before(watch: &Watch, looking: &Looking) -> Judgement {
     if watch.adopted {
-        let records: u8 = watch.records.iter().flatten().fold(0, |n, (_, count)| n.saturating_add(*count));
-        let alien = watch.records.iter().zip(watch.next).any(|(r, next)| r.is_none() && next.is_some());
-        return Judgement::unknown(if records > 1 && !alien { ADOPTED_TLS } else { ADOPTED });
+        return Judgement::unknown(if watch.are_records() == Some(true) { ADOPTED_TLS } else { ADOPTED });
     }
     if looking.torn {
         return Judgement::unknown(MISSED);
@@ -75,7 +73,12 @@ impl Start {
     pub fn alert(&self) -> Option<Option<u8>> {
         match self.greeting.as_slice() {
             [21, 3, 0..=4, 0, 2, 1 | 2, code, ..] => Some(Some(*code)),
-            [] | [21] | [21, 3] | [21, 3, 0..=4] | [21, 3, 0..=4, 0] | [21, 3, 0..=4, 0, 2]
+            []
+            | [21]
+            | [21, 3]
+            | [21, 3, 0..=4]
+            | [21, 3, 0..=4, 0]
+            | [21, 3, 0..=4, 0, 2]
             | [21, 3, 0..=4, 0, 2, 1 | 2] => None,
             _ => Some(None),
         }
@@ -96,12 +99,12 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
         Some(modern) => of_modern(walk, modern, &mut j),
         None => of_legacy(walk, &mut j),
     };
-    // A resumed session with early data may be over before anything else was said.
     let (client, server) = (walk.follows(Speaker::Client), walk.follows(Speaker::Server));
     let encrypted = walk.modern.as_ref().and_then(|m| m.alert);
     if established {
         j.handshake = Handshake::Established;
-    } else if let Some(ended) = walk.ended {
+    } else if let Some(ended) = walk.ended.filter(|e| e.code.is_some() || walk.follows(e.by.other())) {
+        // An encrypted one may also close what is established, where the other side is not followed.
         (j.handshake, j.alert, j.by_client) = (Handshake::Failed, ended.code, ended.by == Speaker::Client);
     } else if j.why == Some(REFUSED) {
         (j.handshake, j.by_client) = (Handshake::Failed, true);
@@ -222,6 +225,7 @@ pub(super) fn tls(watch: &Watch) -> Tls {
         ..Tls::default()
     };
     match &watch.stage {
+        Stage::Looking(_) if watch.adopted => {}
         Stage::Looking(looking) => evidence::of_looking(looking, &j, &mut tls.evidence),
         Stage::Tls { walk, after } => {
             tls.after = after.map(Into::into);

@@ -82,8 +82,10 @@ impl Walk {
     }
 
     /// Bytes that are kept.
+    #[cfg(test)]
     pub fn size(&self) -> usize {
-        self.sides.iter().map(|s| s.messages.size()).sum::<usize>() + self.waiting.capacity() * size_of::<Head>()
+        self.sides.iter().map(|s| s.messages.size()).sum::<usize>()
+            + self.waiting.capacity() * size_of::<Head>()
     }
 
     /// The side is followed.
@@ -114,7 +116,7 @@ impl Walk {
             offset = self.floor;
         }
         self.answered |= from == Speaker::Server && !data.is_empty();
-        while self.follows(from) {
+        while self.follows(from) && !self.is_settled() {
             let Some(part) = self.side(from).records.next(&mut data, &mut offset, acked) else { return };
             match part {
                 Part::Head(head) => self.head(from, head),
@@ -160,7 +162,9 @@ impl Walk {
         let clear = self.clear(from);
         let side = self.side(from);
         (side.kind, side.len, side.alert_have, side.head) = (head.kind, head.len, 0, Some(head));
-        if from == Speaker::Client && (self.legacy.done() || self.modern.as_ref().is_some_and(|m| m.count > 0)) {
+        if from == Speaker::Client
+            && (self.legacy.done() || self.modern.as_ref().is_some_and(|m| m.count > 0))
+        {
             self.later = self.later.saturating_add(1);
         }
         match head.kind {
@@ -296,6 +300,23 @@ impl Walk {
         }
         self.floor = end;
         self.answer = Some(Box::new(answer));
+    }
+
+    /// Nothing more will be learnt.
+    pub fn is_settled(&self) -> bool {
+        let over = self.later >= LATER;
+        let lost = self.lost.iter().all(Option::is_some);
+        if let Some(modern) = &self.modern {
+            let may_come = self.hello.as_ref().is_some_and(|h| h.post_handshake_auth) && !modern.later_heard;
+            let psk = self.answer.as_ref().is_some_and(|a| a.psk);
+            let failed = self.ended.is_some() && !modern.established();
+            let decided = modern.established() && (psk || modern.is_final()) && (!may_come || over);
+            return failed || decided || lost;
+        }
+        if self.legacy.done() {
+            return over || lost;
+        }
+        self.ended.is_some() || self.alien || lost
     }
 
     /// The client resumed a session up to TLS 1.2.

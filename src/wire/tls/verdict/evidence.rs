@@ -139,7 +139,11 @@ fn of_modern(walk: &Walk, modern: &Modern, out: &mut Lines) {
         let _ = match modern.said() {
             Said::Finished => write!(line, "a Finished has {}", like(first, sizes.finished())),
             Said::Empty if first == sizes.empty_finished() || first == sizes.empty_finished() + 16 => {
-                write!(line, "an empty Certificate with a Finished has {}", like(first, sizes.empty_finished()))
+                write!(
+                    line,
+                    "an empty Certificate with a Finished has {}",
+                    like(first, sizes.empty_finished())
+                )
             }
             Said::Empty => write!(line, "an empty Certificate has {}", like(first, sizes.empty())),
             Said::Alert => write!(line, "an alert has {}", like(first, sizes.alert())),
@@ -166,11 +170,14 @@ fn of_modern(walk: &Walk, modern: &Modern, out: &mut Lines) {
         out.push(format!("server went on: a record of {} bytes", modern.after[0]).into());
     }
     if let Some(len) = modern.alert.filter(|_| !modern.established()) {
-        out.push(format!("server answered with a record of {len} bytes: an alert has {}", sizes.alert()).into());
+        out.push(
+            format!("server answered with a record of {len} bytes: an alert has {}", sizes.alert()).into(),
+        );
     }
     if let Some((certificate, verify, finished)) = modern.later {
         out.push(
-            format!("client later: {certificate}, {verify} and {finished} bytes: it authenticated later").into(),
+            format!("client later: {certificate}, {verify} and {finished} bytes: it authenticated later")
+                .into(),
         );
     } else if modern.later_empty {
         out.push("client later: an empty Certificate and a Finished".into());
