@@ -37,8 +37,8 @@ use walk::Walk;
 
 /// Watches one connection.
 ///
-/// Bounds: up to 4 KiB of what is said before TLS begins, then 20 KiB of messages of both sides
-/// together (a hello up to 8 KiB, one certificate up to 16 KiB, of a ticket 1 KiB), whatever is said.
+/// Bounds: up to 4 KiB of what is said before TLS begins, then 21 KiB of messages of both sides
+/// together (a hello up to 8 KiB, a certificate up to 16 KiB, of a ticket 1 KiB), whatever is said.
 /// When it [is settled](Watch::is_settled) less than 1 KiB remains, beside the names that the verdict
 /// tells: server name, at most 16 protocols of 255 bytes each, and a [`crate::model::Certificate`] of
 /// each side.
@@ -122,6 +122,11 @@ impl Watch {
         }
         let settled = self.is_settled();
         self.advance(from, offset.saturating_add(data.len() as u64));
+        if let Stage::Looking(looking) = &mut self.stage
+            && from == Speaker::Server
+        {
+            looking.start.greet(data);
+        }
         if data.is_empty() || settled {
             return;
         }
@@ -132,10 +137,7 @@ impl Watch {
             Stage::Tls { walk, .. } => return walk.bytes(from, offset, acked, data),
             Stage::Looking(looking) => looking,
         };
-        if from == Speaker::Server {
-            return looking.start.greet(data);
-        }
-        if looking.waits {
+        if from == Speaker::Server || looking.waits {
             return;
         }
         if looking.start.client.is_empty() {
@@ -250,6 +252,12 @@ impl Watch {
             }
             Stage::Tls { walk, .. } => size_of::<Walk>() + walk.size(),
         }
+    }
+
+    /// The same for what both sides said of themselves, without names and certificates.
+    #[cfg(test)]
+    fn hellos(&self) -> usize {
+        size_of::<Hello>() + size_of::<answer::Answer>() + size_of::<modern::Modern>()
     }
 
     fn advance(&mut self, from: Speaker, to: u64) {

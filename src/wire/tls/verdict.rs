@@ -101,6 +101,7 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
     };
     let (client, server) = (walk.follows(Speaker::Client), walk.follows(Speaker::Server));
     let encrypted = walk.modern.as_ref().and_then(|m| m.alert);
+    let early_only = walk.modern.as_ref().is_some_and(|m| m.count == 0);
     if established {
         j.handshake = Handshake::Established;
     } else if let Some(ended) = walk.ended.filter(|e| e.code.is_some() || walk.follows(e.by.other())) {
@@ -112,7 +113,7 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
         j.handshake = Handshake::Failed;
     } else if walk.alien {
         j.handshake = Handshake::TlsToPlaintext;
-    } else if over && client && server {
+    } else if over && client && server && !(early_only && j.status == Security::Resumed) {
         j.handshake = Handshake::Aborted;
     }
     match j.handshake {
@@ -188,7 +189,9 @@ fn of_modern(walk: &Walk, modern: &Modern, j: &mut Judgement) -> bool {
         // Nobody is asked for a certificate then (RFC 8446 section 4.3.2).
         (j.resumed, j.cert) = (Some(Resumption::Psk), ClientCert::NotAsked);
         certificate = None;
-        if said != Said::Nothing && said != Said::Alert {
+        // Early data may be all that the client says.
+        let early = walk.early && !walk.retried;
+        if (said != Said::Nothing || early) && said != Said::Alert {
             (j.status, j.why) = (Security::Resumed, None);
         }
     }

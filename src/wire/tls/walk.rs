@@ -8,7 +8,7 @@ use super::modern::Modern;
 use super::record::{ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Head, Part, Records};
 use crate::wire::Speaker;
 
-/// Most of a certificate that is kept.
+/// Most of a message that is kept: a certificate.
 const CERTIFICATE: usize = 16 * 1024;
 /// Most that both sides keep together.
 const BOTH: usize = 20 * 1024;
@@ -211,8 +211,8 @@ impl Walk {
             HANDSHAKE if clear => {
                 let other: usize = self.sides.iter().map(|s| s.messages.size()).sum();
                 let mine = self.side(from).messages.size();
-                let certificate = CERTIFICATE.min(BOTH.saturating_sub(other - mine));
-                while let Some(message) = self.side(from).messages.next(&mut body, certificate) {
+                let most = CERTIFICATE.min(BOTH.saturating_sub(other - mine));
+                while let Some(message) = self.side(from).messages.next(&mut body, most) {
                     self.message(from, message);
                 }
             }

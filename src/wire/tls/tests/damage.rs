@@ -181,6 +181,32 @@ fn all_of_header(connection: &Connection, from: Speaker, offset: u64, end: u64) 
     })
 }
 
+#[test]
+fn memory_is_as_stated() {
+    // A hello and certificates as long as they may claim to be, that never end.
+    let mut watch = Watch::new(false);
+    let record = |begin: &[u8]| [&[22, 3, 3, 64, 0], begin, &vec![3; 16384 - begin.len()]].concat();
+    let (hello, certificate) =
+        (record(&[1, 0, 255, 255]), record(&[11, 0, 255, 255, 0, 255, 252, 0, 63, 249]));
+    watch.bytes(Speaker::Client, BootNs(1), 0, 0, &hello);
+    let mut most = watch.size();
+    for i in 0..4u64 {
+        let offset = i * 16_389;
+        watch.bytes(Speaker::Server, BootNs(2), offset, 0, &certificate);
+        watch.bytes(Speaker::Client, BootNs(2), 16_389 + offset, 0, &hello);
+        most = most.max(watch.size());
+    }
+    println!("{most} bytes at most in flight");
+    assert!((8 * 1024..IN_FLIGHT).contains(&most), "{most} bytes");
+    // Settled, without the names that the verdict tells.
+    for row in &rows() {
+        let watch = super::corpus::watch(&read(&row.path(), row.port()));
+        if watch.verdict().handshake == Handshake::Established {
+            assert!(size_of::<Watch>() + watch.size() + watch.hellos() < 1024, "{}", row.file());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
