@@ -51,8 +51,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+    for path in handshakes(&fuzz.join("../tests/tls"))? {
+        let stem = path.file_stem().and_then(|s| s.to_str()).unwrap_or("handshake");
+        for conn in conversations(&path)? {
+            write(&seeds.join("tls"), stem, &script(&conn.runs, false))?;
+        }
+    }
     write(&seeds.join("quic"), "client-hello", &client_hello())?;
     Ok(())
+}
+
+/// Every sixth of the handshakes, and those that are not of the plain kind.
+fn handshakes(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut all: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    all.retain(|p| p.extension().is_some_and(|e| e == "pcap"));
+    all.sort();
+    let odd = |p: &Path| {
+        let name = p.to_string_lossy();
+        ["starttls", "proxy", "connect", "reneg", "pha", "padding", "0rtt", "hrr", "frag", "fail"]
+            .iter()
+            .any(|kind| name.contains(kind))
+    };
+    Ok(all.into_iter().enumerate().filter(|(i, p)| i % 6 == 0 || odd(p)).map(|(_, p)| p).collect())
 }
 
 fn write(dir: &Path, name: &str, seed: &[u8]) -> std::io::Result<()> {

@@ -23,3 +23,4 @@ pub mod script;
 pub mod sql;
 pub mod streams;
 pub mod template;
+pub mod tls;

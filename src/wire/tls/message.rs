@@ -63,18 +63,19 @@ impl Messages {
         self.now.as_ref().map_or(0, |m| m.kept.capacity() + m.chain.as_ref().map_or(0, |c| c.size()))
     }
 
-    /// Takes bytes off `data` until a message ends. `certificate`: most of a certificate that is kept.
-    pub fn next(&mut self, data: &mut &[u8], certificate: usize) -> Option<Message> {
+    /// Takes bytes off `data` until a message ends. `most`: so many bytes may be kept.
+    pub fn next(&mut self, data: &mut &[u8], most: usize) -> Option<Message> {
         loop {
             if let Some(now) = &mut self.now {
                 let (body, rest) = data.split_at(self.left.min(data.len()));
-                let room = (4 + kept(now.kind)).saturating_sub(now.kept.len());
+                let most_kept = 4 + kept(now.kind).min(most);
+                let room = most_kept.saturating_sub(now.kept.len());
                 if now.whole {
-                    keep(&mut now.kept, body.get(..room).unwrap_or(body), 4 + kept(now.kind));
+                    keep(&mut now.kept, body.get(..room).unwrap_or(body), most_kept);
                     now.whole = body.len() <= room;
                 }
                 if let Some(chain) = &mut now.chain {
-                    chain.bytes(body, certificate);
+                    chain.bytes(body, most);
                 }
                 self.left -= body.len();
                 *data = rest;

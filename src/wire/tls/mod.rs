@@ -33,12 +33,12 @@ use crate::wire::Speaker;
 use preamble::{Found, Start};
 use record::{Part, Records};
 use verdict::Judgement;
-use walk::{LATER, Walk};
+use walk::Walk;
 
 /// Watches one connection.
 ///
-/// Bounds: up to 4 KiB of what is said before TLS begins, then 20 KiB of messages of both sides
-/// together (a hello up to 8 KiB, one certificate up to 16 KiB, of a ticket 1 KiB), whatever is said.
+/// Bounds: up to 4 KiB of what is said before TLS begins, then 21 KiB of messages of both sides
+/// together (a hello up to 8 KiB, a certificate up to 16 KiB, of a ticket 1 KiB), whatever is said.
 /// When it [is settled](Watch::is_settled) less than 1 KiB remains, beside the names that the verdict
 /// tells: server name, at most 16 protocols of 255 bytes each, and a [`crate::model::Certificate`] of
 /// each side.
@@ -128,18 +128,22 @@ impl Watch {
         }
         let settled = self.is_settled();
         self.advance(from, offset.saturating_add(data.len() as u64));
+        if let Stage::Looking(looking) = &mut self.stage
+            && from == Speaker::Server
+        {
+            looking.start.greet(data);
+        }
         if data.is_empty() || settled {
             return;
         }
-        self.chain(from, data);
+        if self.are_records().is_none() {
+            self.chain(from, data);
+        }
         let looking = match &mut self.stage {
             Stage::Tls { walk, .. } => return walk.bytes(from, offset, acked, data),
             Stage::Looking(looking) => looking,
         };
-        if from == Speaker::Server {
-            return looking.start.greet(data);
-        }
-        if looking.waits {
+        if from == Speaker::Server || looking.waits {
             return;
         }
         if looking.start.client.is_empty() {
@@ -180,7 +184,8 @@ impl Watch {
         if settled {
             return;
         }
-        if let Some(records) = self.records.get_mut(from as usize)
+        if self.are_records().is_none()
+            && let Some(records) = self.records.get_mut(from as usize)
             && records.as_mut().is_some_and(|(r, _)| r.gap(len).is_none())
         {
             *records = None;
@@ -230,14 +235,11 @@ impl Watch {
             return true;
         }
         match &self.stage {
+            Stage::Looking(looking) if self.adopted => looking.waits && self.are_records().is_some(),
             Stage::Looking(looking) => {
-                looking.plain
-                    && looking.waits
-                    && !looking.torn
-                    && !looking.start.greeting.is_empty()
-                    && looking.start.alert().is_some_and(|code| code.is_none())
+                looking.plain && looking.waits && !looking.torn && looking.start.alert().is_some()
             }
-            Stage::Tls { walk, .. } => settled(walk),
+            Stage::Tls { walk, .. } => walk.is_settled(),
         }
     }
 
@@ -257,6 +259,12 @@ impl Watch {
         }
     }
 
+    /// The same for what both sides said of themselves, without names and certificates.
+    #[cfg(test)]
+    fn hellos(&self) -> usize {
+        size_of::<Hello>() + size_of::<answer::Answer>() + size_of::<modern::Modern>()
+    }
+
     /// Gives up what is not decided yet: it stays undecided.
     pub fn shed(&mut self) {
         if !self.is_settled() {
@@ -274,14 +282,30 @@ impl Watch {
         Judgement::of(self)
     }
 
-    /// Whether the bytes of a connection that was open before are records.
+    /// Whether what an adopted connection says are records: more than one, and nothing else.
+    fn are_records(&self) -> Option<bool> {
+        if self.records.iter().zip(self.next).any(|(records, next)| records.is_none() && next.is_some()) {
+            return Some(false);
+        }
+        let count: u8 = self.records.iter().flatten().fold(0, |n, (_, count)| n.saturating_add(*count));
+        (count > 1).then_some(true)
+    }
+
+    /// Looks whether the bytes of an adopted connection are records.
     fn chain(&mut self, from: Speaker, mut data: &[u8]) {
+        let other =
+            self.records.get(1 - from as usize).and_then(Option::as_ref).map_or(0, |(_, count)| *count);
         let Some(place) = self.records.get_mut(from as usize) else { return };
         let Some((records, count)) = place else { return };
         let mut offset = 0;
         while let Some(part) = records.next(&mut data, &mut offset, 0) {
             match part {
-                Part::Head(_) => *count = count.saturating_add(1),
+                Part::Head(_) => {
+                    *count += 1;
+                    if *count + other > 1 {
+                        return;
+                    }
+                }
                 Part::Body(..) => {}
                 Part::Alien => {
                     *place = None;
@@ -290,20 +314,4 @@ impl Watch {
             }
         }
     }
-}
-
-fn settled(walk: &Walk) -> bool {
-    let over = walk.later >= LATER;
-    if let Some(modern) = &walk.modern {
-        let may_come = walk.hello.as_ref().is_some_and(|h| h.post_handshake_auth) && modern.later.is_none();
-        let psk = walk.answer.as_ref().is_some_and(|a| a.psk);
-        let failed = walk.ended.is_some() && !modern.established();
-        let decided = modern.established() && (psk || modern.is_final()) && (!may_come || over);
-        // One whose records are lost will not be decided; the other may still fail.
-        return failed || decided || walk.lost.iter().all(Option::is_some);
-    }
-    if walk.legacy.done() {
-        return over;
-    }
-    walk.ended.is_some() || walk.alien || walk.lost.iter().all(Option::is_some)
 }

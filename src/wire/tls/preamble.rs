@@ -143,9 +143,9 @@ impl Start {
             speaks(greets(b"220"), "SMTP"),
             speaks(greets(b"* OK") || greets(b"* PREAUTH"), "IMAP"),
             speaks(greets(b"+OK"), "POP3"),
-            speaks(rest.starts_with(b"<?xml") || rest.starts_with(b"<stream"), "XMPP"),
-            // LDAPMessage: a sequence of which a small number is the first.
-            speaks(matches!(rest, [0x30, len, 2, 1 | 2, ..] if *len < 128), "LDAP"),
+            literal(rest, b"<?xml", "XMPP"),
+            literal(rest, b"<stream", "XMPP"),
+            ldap(rest),
         ])
     }
 }
@@ -215,6 +215,20 @@ fn begins(bytes: &[u8]) -> Begins {
 fn opens(bytes: &[u8], with: &[u8]) -> Option<bool> {
     let n = bytes.len().min(with.len());
     (bytes.get(..n) == with.get(..n)).then_some(n == with.len())
+}
+
+/// A text protocol that the client begins with these words.
+fn literal(bytes: &[u8], with: &[u8], name: &'static str) -> Option<Preamble> {
+    opens(bytes, with).map(|whole| if whole { Preamble::Speaks(name) } else { Preamble::More })
+}
+
+/// LDAPMessage: a short sequence, of which a number of one or two bytes is the first.
+fn ldap(bytes: &[u8]) -> Option<Preamble> {
+    match bytes {
+        [0x30, 0..=127, 2, 1 | 2, ..] => Some(Preamble::Speaks("LDAP")),
+        [0x30] | [0x30, 0..=127] | [0x30, 0..=127, 2] => Some(Preamble::More),
+        _ => None,
+    }
 }
 
 /// `PROXY TCP4 … \r\n`, at most 107 bytes.
@@ -303,6 +317,9 @@ mod tests {
         for byte in client {
             start.say(&[*byte]);
             found = start.look();
+            if found == Found::Plain {
+                break;
+            }
         }
         assert_eq!((found, start.after), whole);
         whole

@@ -53,9 +53,7 @@ impl Judgement {
 /// No TLS was seen.
 fn before(watch: &Watch, looking: &Looking) -> Judgement {
     if watch.adopted {
-        let records: u8 = watch.records.iter().flatten().fold(0, |n, (_, count)| n.saturating_add(*count));
-        let alien = watch.records.iter().zip(watch.next).any(|(r, next)| r.is_none() && next.is_some());
-        return Judgement::unknown(if records > 1 && !alien { ADOPTED_TLS } else { ADOPTED });
+        return Judgement::unknown(if watch.are_records() == Some(true) { ADOPTED_TLS } else { ADOPTED });
     }
     if looking.torn {
         return Judgement::unknown(MISSED);
@@ -101,12 +99,13 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
         Some(modern) => of_modern(walk, modern, &mut j),
         None => of_legacy(walk, &mut j),
     };
-    // A resumed session with early data may be over before anything else was said.
     let (client, server) = (walk.follows(Speaker::Client), walk.follows(Speaker::Server));
     let encrypted = walk.modern.as_ref().and_then(|m| m.alert);
+    let early_only = walk.modern.as_ref().is_some_and(|m| m.count == 0);
     if established {
         j.handshake = Handshake::Established;
-    } else if let Some(ended) = walk.ended {
+    } else if let Some(ended) = walk.ended.filter(|e| e.code.is_some() || walk.follows(e.by.other())) {
+        // An encrypted one may also close what is established, where the other side is not followed.
         (j.handshake, j.alert, j.by_client) = (Handshake::Failed, ended.code, ended.by == Speaker::Client);
     } else if j.why == Some(REFUSED) {
         (j.handshake, j.by_client) = (Handshake::Failed, true);
@@ -114,7 +113,7 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
         j.handshake = Handshake::Failed;
     } else if walk.alien {
         j.handshake = Handshake::TlsToPlaintext;
-    } else if over && client && server {
+    } else if over && client && server && !(early_only && j.status == Security::Resumed) {
         j.handshake = Handshake::Aborted;
     }
     match j.handshake {
@@ -190,7 +189,9 @@ fn of_modern(walk: &Walk, modern: &Modern, j: &mut Judgement) -> bool {
         // Nobody is asked for a certificate then (RFC 8446 section 4.3.2).
         (j.resumed, j.cert) = (Some(Resumption::Psk), ClientCert::NotAsked);
         certificate = None;
-        if said != Said::Nothing && said != Said::Alert {
+        // Early data may be all that the client says.
+        let early = walk.early && !walk.retried;
+        if (said != Said::Nothing || early) && said != Said::Alert {
             (j.status, j.why) = (Security::Resumed, None);
         }
     }
@@ -227,6 +228,7 @@ pub(super) fn tls(watch: &Watch) -> Tls {
         ..Tls::default()
     };
     match &watch.stage {
+        Stage::Looking(_) if watch.adopted => {}
         Stage::Looking(looking) => evidence::of_looking(looking, &j, &mut tls.evidence),
         Stage::Tls { walk, after } => {
             tls.after = after.map(Into::into);

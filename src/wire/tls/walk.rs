@@ -8,7 +8,7 @@ use super::modern::Modern;
 use super::record::{ALERT, CHANGE_CIPHER, DATA, HANDSHAKE, Head, Part, Records};
 use crate::wire::Speaker;
 
-/// Most of a certificate that is kept.
+/// Most of a message that is kept: a certificate.
 const CERTIFICATE: usize = 16 * 1024;
 /// Most that both sides keep together.
 const BOTH: usize = 20 * 1024;
@@ -115,7 +115,7 @@ impl Walk {
             offset = self.floor;
         }
         self.answered |= from == Speaker::Server && !data.is_empty();
-        while self.follows(from) {
+        while self.follows(from) && !self.is_settled() {
             let Some(part) = self.side(from).records.next(&mut data, &mut offset, acked) else { return };
             match part {
                 Part::Head(head) => self.head(from, head),
@@ -210,8 +210,8 @@ impl Walk {
             HANDSHAKE if clear => {
                 let other: usize = self.sides.iter().map(|s| s.messages.size()).sum();
                 let mine = self.side(from).messages.size();
-                let certificate = CERTIFICATE.min(BOTH.saturating_sub(other - mine));
-                while let Some(message) = self.side(from).messages.next(&mut body, certificate) {
+                let most = CERTIFICATE.min(BOTH.saturating_sub(other - mine));
+                while let Some(message) = self.side(from).messages.next(&mut body, most) {
                     self.message(from, message);
                 }
             }
@@ -299,6 +299,23 @@ impl Walk {
         }
         self.floor = end;
         self.answer = Some(Box::new(answer));
+    }
+
+    /// Nothing more will be learnt.
+    pub fn is_settled(&self) -> bool {
+        let over = self.later >= LATER;
+        let lost = self.lost.iter().all(Option::is_some);
+        if let Some(modern) = &self.modern {
+            let may_come = self.hello.as_ref().is_some_and(|h| h.post_handshake_auth) && !modern.later_heard;
+            let psk = self.answer.as_ref().is_some_and(|a| a.psk);
+            let failed = self.ended.is_some() && !modern.established();
+            let decided = modern.established() && (psk || modern.is_final()) && (!may_come || over);
+            return failed || decided || lost;
+        }
+        if self.legacy.done() {
+            return over || lost;
+        }
+        self.ended.is_some() || self.alien || lost
     }
 
     /// The client resumed a session up to TLS 1.2.
