@@ -98,8 +98,9 @@ static __always_inline int put_addresses(struct __sk_buff *skb, struct webb_said
 	return !bpf_skb_load_bytes(skb, 8, from, 16) && !bpf_skb_load_bytes(skb, 24, to, 16);
 }
 
-/* What came with a handshake: the socket that it is for is not there yet. */
-static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, struct segment *g, __be16 from,
+#define EARLY_CHUNKS 4 /* a hello with a post-quantum key is longer than one */
+
+static __always_inline void early_chunk(struct __sk_buff *skb, struct webb_sock *s, struct segment *g, __be16 from,
 				  __be16 to)
 {
 	struct webb_counts *n = get_counts();
@@ -137,6 +138,23 @@ static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, st
 
 #include "talk.bpf.c"
 #include "datagram.bpf.c"
+
+/* What came with a handshake: the socket that it is for is not there yet. */
+static __always_inline void early(struct __sk_buff *skb, struct webb_sock *s, const struct segment *g, __be16 from,
+				  __be16 to)
+{
+	struct segment part = *g;
+
+	for (__u32 i = 0; i < EARLY_CHUNKS && part.at < g->at + g->len; i++) {
+		__u32 rest = g->at + g->len - part.at;
+
+		/* The last one tells how long the segment is. */
+		part.len = i + 1 < EARLY_CHUNKS && rest > CAP_LARGE ? CAP_LARGE : rest;
+		early_chunk(skb, s, &part, from, to);
+		part.seq += part.len;
+		part.at += part.len;
+	}
+}
 
 static __always_inline void shed(void)
 {

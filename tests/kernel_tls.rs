@@ -37,7 +37,7 @@ fn verdicts_are_what_both_ends_say() {
     std::fs::remove_dir_all(&dir).unwrap();
     let mut wrong = Vec::new();
     let handshakes = truth["handshakes"].as_array().unwrap();
-    assert_eq!(handshakes.len(), 2 * 10);
+    assert_eq!(handshakes.len(), 2 * 11);
     for (i, t) in handshakes.iter().enumerate() {
         let port = t["port"].as_u64().unwrap();
         let nth = handshakes[..i].iter().filter(|h| h["port"] == t["port"]).count();

@@ -83,8 +83,10 @@ def slowly(context, raw):
     until(lambda: s.read(100))
 
 
-def case(name, version, ask=ssl.CERT_NONE, present=False, n=1, resume=False, slow=False):
+def case(name, version, ask=ssl.CERT_NONE, present=False, n=1, resume=False, slow=False, defer=False):
     listener = socket.create_server(("127.0.0.1", 0))
+    if defer:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
     seen, session = [], None
     thread = threading.Thread(target=serve, args=(listener, server_context(version, ask), n, seen))
     thread.start()
@@ -125,4 +127,5 @@ for v, label in [(V12, "1.2"), (V13, "1.3")]:
     truth += case(label + " resumed", v, n=3, resume=True)
     truth += case(label + " resumed mutual", v, ssl.CERT_REQUIRED, True, n=2, resume=True)
     truth += case(label + " slow", v, ssl.CERT_REQUIRED, True, slow=True)
+    truth += case(label + " deferred", v, ssl.CERT_REQUIRED, True, defer=True)
 print(json.dumps({"handshakes": truth}))
