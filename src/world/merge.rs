@@ -71,6 +71,9 @@ pub fn merge_later(mine: &mut EdgeSlice, later: &EdgeSlice) {
 pub fn close(edge: &mut EdgeSlice) {
     for c in [&mut edge.by_client, &mut edge.by_server].into_iter().flatten() {
         c.open = 0;
+        if let Some(secured) = &mut c.secured {
+            secured.open = Default::default();
+        }
     }
 }
 
@@ -129,9 +132,16 @@ impl ViewSum {
 /// Adds the same view of another edge of the same interval: everything adds, gauges too, because
 /// these are other connections.
 pub fn merge_beside(to: &mut Counters, other: &Counters) {
-    let open = to.open + other.open;
+    let open = to.open.saturating_add(other.open);
+    let mut secured = to.secured.as_deref().map(|s| s.open).unwrap_or_default();
+    for (mine, theirs) in secured.iter_mut().zip(other.secured.iter().flat_map(|s| s.open)) {
+        *mine = mine.saturating_add(theirs);
+    }
     to.merge_later(other);
     to.open = open;
+    if let Some(s) = &mut to.secured {
+        s.open = secured;
+    }
 }
 
 /// [`merge_beside`] for one view that may not be there; what comes first is taken over as it is.

@@ -4,16 +4,19 @@
 //! reads it; what could steer a terminal is written in JSON's own escapes.
 
 mod asked;
+mod audit;
 mod connection;
 mod counters;
 mod edge;
 mod event;
 mod request;
 mod status;
+mod tls;
 mod top;
 mod workload;
 
-pub use connection::{ConnectionJson, connection};
+pub use audit::{AuditJson, audit};
+pub use connection::{ConnectionJson, ListedTlsJson, connection, listed_tls};
 pub use edge::{EdgeJson, edge};
 pub use event::{EventJson, MissedJson, event, missed};
 pub use request::{RequestJson, request};
