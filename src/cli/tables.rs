@@ -127,8 +127,7 @@ impl Collected {
 /// The connections that are open, or all that are kept.
 pub(super) async fn collect(client: &mut Client, all: bool) -> Result<Collected, CliError> {
     let mut pages = client.list_connections(&Filter::default(), all, None).await?;
-    let mut seen =
-        Collected { names: NameTable::default(), utc: UtcOffset::default(), list: Vec::new() };
+    let mut seen = Collected { names: NameTable::default(), utc: UtcOffset::default(), list: Vec::new() };
     while let Some(page) = pages.next().await {
         let page = page?;
         page.names.entities.iter().for_each(|e| seen.names.describe(e));

@@ -93,7 +93,8 @@ impl std::str::FromStr for Check {
             "tls" => Check::Tls,
             other => {
                 let days = other.strip_prefix("expires:").and_then(|days| days.strip_suffix('d'));
-                let days = days.filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse().ok());
+                let days =
+                    days.filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse().ok());
                 Check::Expires { days: days.ok_or_else(|| NoSuchCheck(other.to_owned()))? }
             }
         })
@@ -140,7 +141,16 @@ mod tests {
         for word in ["plaintext", "mixed", "expired", "expires:30d", "weak", "failed", "unknown", "tls"] {
             assert_eq!(word.parse::<Check>().unwrap().to_string(), word);
         }
-        for word in ["", "plain", "expires", "expires:", "expires:30", "expires:+3d", "expires:-1d", "expires:99999999999d"] {
+        for word in [
+            "",
+            "plain",
+            "expires",
+            "expires:",
+            "expires:30",
+            "expires:+3d",
+            "expires:-1d",
+            "expires:99999999999d",
+        ] {
             let error = word.parse::<Check>().unwrap_err().to_string();
             assert!(error.contains("known are plaintext, mixed"), "{error}");
         }

@@ -3,7 +3,7 @@
 use crate::model::{BootNs, Tls, UtcOffset};
 use crate::wire::tls::names;
 use crate::world::NameTable;
-use crate::world::security::Given;
+use crate::world::security::{FailedWhy, Given};
 
 /// What mutual TLS means here.
 pub const MTLS_MEANS: &str = "mtls: the client presented a certificate and the server continued; trust is the server's decision \
@@ -37,6 +37,16 @@ pub fn alert(number: Option<u8>) -> String {
         None => "encrypted".to_owned(),
         Some(n) => names::alert(n).map_or_else(|| format!("0x{n:02x}"), str::to_owned),
     }
+}
+
+/// How a handshake failed: `failed: alert unknown_ca by the client`.
+pub fn failure(why: FailedWhy) -> String {
+    let how = why.handshake.as_str();
+    if !why.has_alert() {
+        return how.to_owned();
+    }
+    let by = if why.by_client { "client" } else { "server" };
+    format!("{how}: alert {} by the {by}", alert(why.alert))
 }
 
 /// What is weak about a connection, by documented names.

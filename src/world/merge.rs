@@ -275,6 +275,27 @@ mod tests {
         assert_eq!(open(&a.edges[1]), [Some((1, 0)), Some((1, 2))]);
     }
 
+    /// Connections by security: gauges add up beside each other, and are over with their edge.
+    #[test]
+    fn open_connections_are_counted_by_security_too() {
+        let counters = |open, closed| {
+            let mut secured = crate::model::Secured::default();
+            (secured.open[2], secured.closed[2]) = (open, closed);
+            Counters { open, closed, secured: Some(Box::new(secured)), ..Counters::default() }
+        };
+        let of = |c: &Counters| c.secured.as_deref().map(|s| (s.open[2], s.closed[2]));
+        let mut c = counters(3, 1);
+        merge_beside(&mut c, &counters(4, 2));
+        merge_beside(&mut c, &Counters::default());
+        assert_eq!((c.open, of(&c)), (7, Some((7, 3))));
+        let mut unlooked = Counters::default();
+        merge_beside(&mut unlooked, &counters(4, 2));
+        assert_eq!(of(&unlooked), Some((4, 2)));
+        let mut edge = EdgeSlice { by_client: Some(c), ..EdgeSlice::new(key(1)) };
+        close(&mut edge);
+        assert_eq!(edge.by_client.as_ref().and_then(of), Some((0, 3)));
+    }
+
     /// A viewer begins with nothing.
     #[test]
     fn an_empty_slice_takes_over_what_comes() {

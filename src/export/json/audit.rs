@@ -78,6 +78,7 @@ struct MixedJson {
     #[serde(flatten)]
     edge: BetweenJson,
     fallback: bool,
+    was: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     protected_until: Option<String>,
     statuses: Vec<StatusJson>,
@@ -237,21 +238,15 @@ fn tally(tally: &Tally, utc: UtcOffset) -> TallyJson {
 }
 
 fn plaintext(row: &PlaintextRow, utc: UtcOffset) -> PlaintextJson {
-    PlaintextJson {
-        edge: between(&row.edge),
-        tally: tally(&row.tally, utc),
-        evidence: row.why.to_string(),
-    }
+    PlaintextJson { edge: between(&row.edge), tally: tally(&row.tally, utc), evidence: row.why.to_string() }
 }
 
 fn mixed(row: &MixedRow, utc: UtcOffset) -> MixedJson {
-    let status = |s: &StatusTally| StatusJson {
-        status: s.status.as_str(),
-        tally: tally(&s.tally, utc),
-    };
+    let status = |s: &StatusTally| StatusJson { status: s.status.as_str(), tally: tally(&s.tally, utc) };
     MixedJson {
         edge: between(&row.edge),
         fallback: row.fallback,
+        was: row.was.as_str(),
         protected_until: time::rfc3339(utc, row.protected_until),
         statuses: row.statuses.iter().map(status).collect(),
     }
@@ -263,7 +258,8 @@ fn certificate(row: &CertificateRow, utc: UtcOffset) -> OwnedJson {
         Validity::Expired(days) => ("expired", None, Some(days)),
         Validity::NotYet => ("not-yet", None, None),
     };
-    let place = |(workload, port): &(Workload, u16)| PlaceJson { workload: NameJson::new(workload), port: *port };
+    let place =
+        |(workload, port): &(Workload, u16)| PlaceJson { workload: NameJson::new(workload), port: *port };
     OwnedJson {
         certificate: CertificateJson::new(&row.certificate),
         validity,

@@ -114,7 +114,8 @@ pub(super) fn tls(c: &Connection) -> Option<TlsJson> {
     let t = c.tls.as_deref()?;
     let unknown = t.unknown.as_deref().unwrap_or(NOT_DECIDED);
     // What is not TLS has neither certificates nor a handshake.
-    let spoken = !matches!(t.status, Security::Plaintext | Security::Tunnel) || t.handshake != Handshake::Open;
+    let spoken =
+        !matches!(t.status, Security::Plaintext | Security::Tunnel) || t.handshake != Handshake::Open;
     let ended = t.handshake == Handshake::Failed || t.alert.is_some();
     Some(TlsJson {
         status: t.status.as_str(),

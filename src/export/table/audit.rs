@@ -1,11 +1,10 @@
 //! `webb audit` for people: trouble first.
 
-use super::{Table, arrow};
+use super::{Table, arrow, place};
 use crate::export::audit::Audit;
 use crate::export::figures::{NONE, count, share};
 use crate::export::{security, time};
-use crate::model::{BootNs, Certificate, SECURITIES, Security, UtcOffset, escape};
-use crate::world::Workload;
+use crate::model::{BootNs, Certificate, Security, UtcOffset, escape};
 use crate::world::security::{
     Between, CertificateRow, ClientRow, FailedRow, MixedRow, Ready, ServerRow, Tally, Top, Validity,
 };
@@ -45,13 +44,24 @@ fn header(a: &Audit) -> String {
     let since = time::date_time(a.utc, a.since).map_or(String::new(), |at| format!(", since {at} UTC"));
     let (node, scope) = (escape(&a.node), escape(&a.scope));
     let mut out = format!("{node} ({scope}){at}: {} connections{since}\n", count(r.connections()));
-    let shares: Vec<String> = SECURITIES
+    let shares: Vec<String> = ORDER
         .into_iter()
         .filter(|s| r.share(*s) > 0)
-        .map(|s| format!("{} {} {} ({})", s.letter(), s.as_str(), share(r.share(s), r.connections()), count(r.share(s))))
+        .map(|s| {
+            format!(
+                "{} {} {} ({})",
+                s.letter(),
+                s.as_str(),
+                share(r.share(s), r.connections()),
+                count(r.share(s))
+            )
+        })
         .collect();
     if !shares.is_empty() {
         out.push_str(&format!("{}\n", shares.join("   ")));
+    }
+    if r.silent > 0 {
+        out.push_str(&format!("{} more said nothing that tells\n", count(r.silent)));
     }
     if a.evicted > 0 {
         out.push_str(&format!("{} older connections were not kept (--history)\n", count(a.evicted)));
@@ -91,13 +101,26 @@ fn part<T>(titles: &[&'static str], top: &Top<T>, row: impl Fn(&mut Table, &T)) 
     text
 }
 
+/// In the order of the shares: what protects first, what is not known last.
+const ORDER: [Security; 8] = [
+    Security::Mtls,
+    Security::Tls,
+    Security::Resumed,
+    Security::Implied,
+    Security::Tunnel,
+    Security::Plaintext,
+    Security::Failed,
+    Security::Unknown,
+];
+
 /// Trouble, something to look into, or neither.
 const BAD: &str = "!";
 const ASK: &str = "?";
 const FINE: &str = " ";
 
 fn edge(e: &Between) -> String {
-    format!("{} {} {}:{}", e.client.id.bare(), arrow(e.id.role_known), e.server.id.bare(), e.id.port)
+    let (arrow, server) = (arrow(e.id.role_known), place(&e.server, e.id.port));
+    format!("{} {arrow} {server}", e.client.id.bare())
 }
 
 fn last(at: BootNs, utc: UtcOffset) -> String {
@@ -119,10 +142,8 @@ fn mixed(top: &Top<MixedRow>, utc: UtcOffset) -> String {
     part(&["", "EDGE", "STATES", "WHAT HAPPENED"], top, |t, row| {
         let states: Vec<String> =
             row.statuses.iter().map(|s| format!("{}{}", s.status.letter(), count(s.tally.count))).collect();
-        let was = row.statuses.iter().filter(|s| is_protected(s.status));
-        let was = was.max_by_key(|s| s.tally.seen).map_or(Security::Unknown, |s| s.status);
         let happened = if row.fallback {
-            format!("fallback: was {} until {}, now P", was.letter(), last(row.protected_until, utc))
+            format!("fallback: was {} until {}, now P", row.was.letter(), last(row.protected_until, utc))
         } else {
             "not all connections are protected alike".to_owned()
         };
@@ -131,20 +152,10 @@ fn mixed(top: &Top<MixedRow>, utc: UtcOffset) -> String {
     })
 }
 
-fn is_protected(status: Security) -> bool {
-    !matches!(status, Security::Plaintext | Security::Unknown | Security::Failed)
-}
-
 fn failed(top: &Top<FailedRow>, utc: UtcOffset) -> String {
     part(&["", "EDGE", ">HANDSHAKES", "LAST SEEN (UTC)", "REASON"], top, |t, row| {
         let [n, at] = seen(&row.tally, utc);
-        let reason = if row.why.has_alert() {
-            let by = if row.why.by_client { "client" } else { "server" };
-            format!("{}: alert {} by the {by}", row.why.handshake.as_str(), security::alert(row.why.alert))
-        } else {
-            row.why.handshake.as_str().to_owned()
-        };
-        t.row([BAD.to_owned(), edge(&row.edge), n, at, reason]);
+        t.row([BAD.to_owned(), edge(&row.edge), n, at, security::failure(row.why)]);
     })
 }
 
@@ -167,6 +178,7 @@ fn certificates(top: &Top<CertificateRow>, utc: UtcOffset) -> String {
             Validity::Expired(days) => (BAD, format!("expired {days} d ago")),
             Validity::NotYet => (BAD, "not yet".to_owned()),
             Validity::Valid(days) if days < SOON_DAYS => (BAD, format!("expires {days} d")),
+            Validity::Valid(_) if time::date_unix(c.not_after).is_none() => (FINE, "no end".to_owned()),
             Validity::Valid(days) => (FINE, format!("{days} d")),
         };
         let [n, at] = seen(&row.tally, utc);
@@ -194,9 +206,8 @@ fn identity(c: &Certificate) -> &str {
 }
 
 fn owners(row: &CertificateRow) -> String {
-    let name = |w: &Workload| w.id.bare().to_owned();
-    let servers = row.servers.rows.iter().map(|(w, port)| format!("{}:{port}", name(w)));
-    let clients = row.clients.rows.iter().map(|w| format!("{} (client)", name(w)));
+    let servers = row.servers.rows.iter().map(|(w, port)| place(w, *port));
+    let clients = row.clients.rows.iter().map(|w| format!("{} (client)", w.id.bare()));
     let mut all: Vec<String> = servers.chain(clients).collect();
     let more = row.servers.more.saturating_add(row.clients.more);
     if more > 0 {
@@ -222,7 +233,7 @@ fn readiness(top: &Top<ServerRow>, utc: UtcOffset) -> String {
             .collect();
         t.row([
             sign.to_owned(),
-            format!("{}:{}", row.server.id.bare(), row.port),
+            place(&row.server, row.port),
             format!("{} of {}", count(row.ready), count(row.clients.total())),
             if not.is_empty() { NONE.to_owned() } else { not.join(", ") },
         ]);
@@ -249,4 +260,90 @@ fn unknown(a: &Audit) -> String {
         }
         t.row([ASK.to_owned(), n, at, row.reason.to_string(), edges.join(", ")]);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::audit::Check;
+    use crate::export::samples;
+
+    fn of(report: crate::world::security::Report, fail_on: Vec<Check>) -> Audit {
+        Audit {
+            node: "node-1".to_owned(),
+            scope: "demo".to_owned(),
+            since: BootNs(1),
+            now: BootNs(304_000_000_000),
+            utc: samples::UTC,
+            evicted: 3,
+            report,
+            fail_on,
+        }
+    }
+
+    #[test]
+    fn trouble_comes_first_and_each_part_has_its_reason() {
+        let fail_on = vec![Check::Expires { days: 30 }, Check::Plaintext, Check::Weak];
+        assert_eq!(
+            audit(&of(samples::report(security::weaknesses, 100), fail_on)),
+            "\
+node-1 (demo) at 2024-02-29 12:40:00 UTC: 9 connections, since 2024-02-29 12:34:56 UTC
+M mtls 11.1% (1)   R resumed 11.1% (1)   P plaintext 11.1% (1)   F failed 33.3% (3)   ? unknown 33.3% (3)
+1 more said nothing that tells
+3 older connections were not kept (--history)
+mtls: the client presented a certificate and the server continued; trust is the server's decision and not visible
+
+fell back to plaintext, or protected unequally
+   EDGE                         STATES          WHAT HAPPENED
+!  shop/web → api.service:8080  ?1 P1 M1 R1 F3  fallback: was M until 2024-02-29 12:35:01, now P
+
+plaintext
+   EDGE                         CONNECTIONS  LAST SEEN (UTC)      WHY
+!  shop/web → api.service:8080            1  2024-02-29 12:35:01  neither side offered TLS
+
+failed handshakes
+   EDGE                         HANDSHAKES  LAST SEEN (UTC)      REASON
+!  shop/web → api.service:8080           1  2024-02-29 12:35:01  failed: alert encrypted by the client
+!  shop/web → api.service:8080           1  2024-02-29 12:35:01  failed: alert certificate_required by the server
+!  shop/web → api.service:8080           1  2024-02-29 12:35:01  tls-to-plaintext
+
+weak parameters
+   EDGE                         CONNECTIONS  LAST SEEN (UTC)      VERSION  CIPHER                        WEAK
+!  shop/web → api.service:8080            1  2024-02-29 12:35:01  TLS 1.2  TLS_RSA_WITH_AES_128_CBC_SHA  no-forward-secrecy not-aead small-server-key
+
+certificates
+   VALID        UNTIL       SUBJECT        IDENTITY                      ISSUER      SEEN  LAST SEEN (UTC)      OWNER
+!  expires 5 d  2024-03-06  CN=web         spiffe://demo/ns/shop/sa/api  CN=demo-ca     1  2024-02-29 12:35:01  shop/web (client)
+!  expires 5 d  2024-03-06  CN=api,O=shop  spiffe://demo/ns/shop/sa/api  CN=demo-ca     1  2024-02-29 12:35:01  api.service:8080
+   no end       -           -              -                             -              6  2024-02-29 12:35:01  api.service:8080, shop/web (client)
+
+if the server required client certificates
+   SERVER            READY   CLIENTS THAT ARE NOT
+!  api.service:8080  0 of 1  shop/web (would break: plaintext, last 2024-02-29 12:35:01)
+
+unknown
+   CONNECTIONS  LAST SEEN (UTC)      REASON                         EDGES
+?            1  2024-02-29 12:35:01  it is older than webb          shop/web → api.service:8080 (1)
+?            1  2024-02-29 12:40:00  nobody looked at what it says  192.0.2.7 ↔ api.service:8080 (1)
+?            1  2024-02-29 12:40:00  not decided yet                unknown 0000000000000001 ↔ unknown 0000000000000002 (1)
+
+FAIL: plaintext (1), expires:30d (2), weak (1)
+"
+        );
+    }
+
+    #[test]
+    fn nothing_is_said_to_be_nothing() {
+        assert_eq!(
+            audit(&of(Default::default(), vec![Check::Plaintext, Check::Expired])),
+            "\
+node-1 (demo) at 2024-02-29 12:40:00 UTC: 0 connections, since 2024-02-29 12:34:56 UTC
+3 older connections were not kept (--history)
+nothing was said yet that tells: --wait SECONDS collects for a while
+mtls: the client presented a certificate and the server continued; trust is the server's decision and not visible
+
+ok: nothing of plaintext, expired
+"
+        );
+    }
 }

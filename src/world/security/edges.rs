@@ -36,7 +36,9 @@ pub struct MixedRow {
     pub statuses: Vec<StatusTally>,
     /// It was protected, and the newest connection is plaintext.
     pub fallback: bool,
-    /// The last protected connection that is known to have been seen.
+    /// How the protected connection that was seen last was protected: by TLS, mutual TLS or a tunnel.
+    pub was: Security,
+    /// When that was.
     pub protected_until: BootNs,
 }
 
@@ -67,6 +69,11 @@ pub struct FailedWhy {
 }
 
 impl FailedWhy {
+    /// Of a connection whose handshake failed.
+    pub fn of(tls: &Tls) -> Self {
+        FailedWhy { handshake: tls.handshake, alert: tls.alert, by_client: tls.alert_by_client }
+    }
+
     /// Whether an alert ended it, readable or not.
     pub fn has_alert(&self) -> bool {
         self.handshake == Handshake::Failed || self.alert.is_some()
@@ -118,9 +125,7 @@ impl Edges {
                 }
             }
             Security::Failed => {
-                let (alert, by_client) = (tls.alert, tls.alert_by_client);
-                let why = FailedWhy { handshake: tls.handshake, alert, by_client };
-                seen.failed.entry(why).or_default().add(at);
+                seen.failed.entry(FailedWhy::of(tls)).or_default().add(at);
             }
             _ => {}
         }
@@ -177,13 +182,19 @@ impl Seen {
         if self.levels.iter().filter(|t| t.count > 0).count() < 2 {
             return None;
         }
-        let statuses = SECURITIES.into_iter().map(|s| StatusTally { status: s, tally: self.statuses[s.index()] });
-        let protected = self.levels.iter().skip(Level::Plaintext as usize + 1);
+        let statuses =
+            SECURITIES.into_iter().map(|s| StatusTally { status: s, tally: self.statuses[s.index()] });
+        let protected = [Level::Tunnel, Level::Tls, Level::Mtls].map(|l| (self.levels[l as usize].seen, l));
+        let (protected_until, was) = protected
+            .into_iter()
+            .filter(|(_, level)| self.levels[*level as usize].count > 0)
+            .max_by_key(|(seen, level)| (*seen, Reverse(*level)))?;
         Some(MixedRow {
             edge: edge.clone(),
             statuses: statuses.filter(|s| s.tally.count > 0).collect(),
             fallback: self.newest.is_some_and(|(_, Reverse(level))| level == Level::Plaintext),
-            protected_until: protected.map(|t| t.seen).max().unwrap_or_default(),
+            was: was.security(),
+            protected_until,
         })
     }
 }

@@ -24,7 +24,7 @@ use readiness::Servers;
 
 pub use certificates::{CertificateRow, Validity};
 pub use edges::{FailedRow, FailedWhy, MixedRow, PlaintextRow, StatusTally, WeakRow};
-pub use readiness::{ClientRow, Ready, ServerRow};
+pub use readiness::{ClientRow, READY, Ready, ServerRow};
 
 /// Why a connection that nobody looked at is unknown.
 pub const NOBODY_LOOKED: &str = "nobody looked at what it says";
@@ -145,6 +145,16 @@ impl Level {
                 Some(Level::Mtls)
             }
             (Security::Resumed | Security::Unknown | Security::Failed, _) => None,
+        }
+    }
+
+    /// The verdict of a connection that is not resumed.
+    fn security(self) -> Security {
+        match self {
+            Level::Plaintext => Security::Plaintext,
+            Level::Tunnel => Security::Tunnel,
+            Level::Tls => Security::Tls,
+            Level::Mtls => Security::Mtls,
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum Ready {
     Ready,
 }
 
+/// All of them, worst first.
+pub const READY: [Ready; 4] = [Ready::Breaks, Ready::NotAsked, Ready::Unknown, Ready::Ready];
+
 impl Ready {
     /// The documented name, as in JSON.
     pub fn as_str(self) -> &'static str {
