@@ -104,7 +104,7 @@ fn audit(limit: usize) -> Audit {
         plaintext,
         samples::rich_mtls(),
         samples::failed_handshake(),
-        samples::undecided(None),
+        samples::undecided(Some("its records are padded")),
         model::Tls {
             client: Some(Box::new(old)),
             server: Some(Box::new(future)),
@@ -115,7 +115,11 @@ fn audit(limit: usize) -> Audit {
     ] {
         let state = model::ConnectionState::Closed;
         let tls = Some(std::sync::Arc::new(tls));
-        connections.push(model::Connection { state, tls, ..samples::minimal_connection() });
+        let mut c = model::Connection { state, tls, ..samples::minimal_connection() };
+        // Of that edge no suite is known.
+        let unnamed = c.tls.as_ref().is_some_and(|tls| tls.cipher.is_none() && tls.server.is_some());
+        c.server.address.port = if unnamed { 443 } else { 80 };
+        connections.push(c);
     }
     let given = security::given(&names, model::BootNs(304_000_000_000), utc, limit);
     Audit {
