@@ -165,8 +165,8 @@ pub enum Command {
     #[command(after_help = "Checks of --fail-on:
   plaintext    connections without encryption
   mixed        edges whose connections are not protected alike
-  expired      certificates that are not valid now
-  expires:30d  certificates that are not valid in 30 days
+  expired      certificates that are not valid now; with --file at the end of the capture
+  expires:30d  certificates that are not valid 30 days later
   weak         weak parameters: before TLS 1.2, no forward secrecy, not AEAD, small keys
   failed       handshakes that failed
   unknown      connections of which it is not known
@@ -175,7 +175,8 @@ pub enum Command {
 Examples:
   sudo webb audit --wait 60                       a report of this host's next minute
   webb audit --file trace.pcap -o json            of a capture, as one JSON object
-  sudo webb audit --fail-on plaintext,expired     for cron and CI")]
+  sudo webb audit --wait 60 --fail-on plaintext,expired,unknown
+                                                  for cron and CI")]
     Audit(AuditArgs),
     /// The busiest, the most failing, the slowest, refreshed each second.
     ///

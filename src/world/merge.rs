@@ -194,6 +194,9 @@ mod tests {
             });
             let c = s.edges[at].view_mut(if client { View::Client } else { View::Server });
             (c.opened, c.open) = (opened, open);
+            let mut secured = crate::model::Secured::default();
+            (secured.open[2], secured.closed[2]) = (open, opened);
+            c.secured = (us % 2 == 0).then(|| Box::new(secured));
             c.connect_us.record(us);
             s.loss.add(LossKind::State, if client { Cause::RingFull } else { Cause::Blind }, opened);
             let kind = EntityKind::OtherFar { anchor: EntityId(u64::from(k)), port: 0 };

@@ -11,7 +11,7 @@ pub fn rich_certificate() -> Certificate {
         sans: vec!["DNS:api.shop.example".into(), "URI:spiffe://demo/ns/shop/sa/api".into()],
         spiffe: Some("spiffe://demo/ns/shop/sa/api".into()),
         not_before: 1_709_000_000,
-        not_after: 1_709_210_096 + 6 * 86_400 + 60,
+        not_after: 1_709_210_096 + 6 * 86_400 - 3600,
         key: "RSA".into(),
         key_bits: 1024,
         chain: 2,
@@ -121,9 +121,14 @@ pub fn secured_connections() -> Vec<Connection> {
     ]
 }
 
-/// What [`secured_connections`] say, with this judgement of weakness.
+/// What [`secured_connections`] say, with this judgement of weakness, 304 s after the start.
 pub fn report(weaknesses: fn(&Tls) -> Vec<&'static str>, limit: usize) -> Report {
+    connections_report(weaknesses, limit, 304)
+}
+
+/// The same at another time.
+pub fn connections_report(weaknesses: fn(&Tls) -> Vec<&'static str>, limit: usize, seconds: u64) -> Report {
     let names = names();
-    let given = Given { names: &names, now: BootNs(304 * S), utc: UTC, weaknesses, limit };
+    let given = Given { names: &names, now: BootNs(seconds * S), utc: UTC, weaknesses, limit };
     Report::new(&secured_connections(), &given)
 }

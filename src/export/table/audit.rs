@@ -67,7 +67,9 @@ fn header(a: &Audit) -> String {
         out.push_str(&format!("{} older connections were not kept (--history)\n", count(a.evicted)));
     }
     if r.connections() == 0 {
-        out.push_str("nothing was said yet that tells: --wait SECONDS collects for a while\n");
+        out.push_str(
+            "no connection said anything that tells: a live audit collects longer with --wait SECONDS\n",
+        );
     }
     out.push_str(&format!("{}\n", security::MTLS_MEANS));
     out
@@ -81,7 +83,13 @@ fn verdict(a: &Audit) -> String {
     let found: Vec<String> = a.findings().iter().map(|(c, n)| format!("{c} ({})", count(*n))).collect();
     if found.is_empty() {
         let asked: Vec<String> = a.fail_on.iter().map(ToString::to_string).collect();
-        return format!("\nok: nothing of {}\n", asked.join(", "));
+        let unknown = a.report.share(Security::Unknown);
+        let but = if unknown > 0 {
+            format!("; of {} connections it is not known", count(unknown))
+        } else {
+            String::new()
+        };
+        return format!("\nok: nothing of {}{but}\n", asked.join(", "));
     }
     format!("\nFAIL: {}\n", found.join(", "))
 }
@@ -339,7 +347,7 @@ FAIL: plaintext (1), expires:30d (2), weak (1)
             "\
 node-1 (demo) at 2024-02-29 12:40:00 UTC: 0 connections, since 2024-02-29 12:34:56 UTC
 3 older connections were not kept (--history)
-nothing was said yet that tells: --wait SECONDS collects for a while
+no connection said anything that tells: a live audit collects longer with --wait SECONDS
 mtls: the client presented a certificate and the server continued; trust is the server's decision and not visible
 
 ok: nothing of plaintext, expired

@@ -46,7 +46,7 @@ pub fn tls<'a>(list: impl IntoIterator<Item = &'a Connection>, names: &NameTable
     }
     let mut text = t.render();
     if unlooked > 0 {
-        text.push_str(&format!("{} more connections were not looked at\n", count(unlooked)));
+        text.push_str(&format!("{} connections were not looked at\n", count(unlooked)));
     }
     text
 }
@@ -98,7 +98,7 @@ TIME (UTC)    CLIENT                       SERVER                    PORT  SEC  
 12:34:57.000  shop/web:41234            →  api.service               8080  P plaintext       -        -                             -                 -            neither side offered TLS
 12:34:57.000  shop/web:41234            →  api.service               8080  ? unknown         -        -                             -                 unknown      it is older than webb
 -             unknown 0000000000000001  ↔  unknown 0000000000000002     -  ? unknown         -        -                             -                 unknown      not decided yet
-2 more connections were not looked at
+2 connections were not looked at
 "
         );
     }
