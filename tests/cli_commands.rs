@@ -452,7 +452,7 @@ fn edges_maps_and_top_say_what_is_asked() {
 }
 
 const COMMANDS: [&str; 10] =
-    ["agent", "demo", "doctor", "observe", "list", "top", "status", "map", "completions", "man"];
+    ["agent", "demo", "doctor", "observe", "list", "audit", "top", "status", "map", "completions", "man"];
 
 #[test]
 fn help_completions_and_the_man_page_name_every_command() {
@@ -494,6 +494,9 @@ fn wrong_usage_has_status_2_and_a_hint() {
         &["list", "requests", "--all"],
         &["list", "requests", "--last", "-1"],
         &["list", "edges", "--protocol", "http"],
+        &["list", "tls", "--last", "3"],
+        &["audit", "--wait", "3601"],
+        &["audit", "--all"],
         &["top", "--by", "ports"],
         &["top", "--sort", "name"],
         &["top", "--window", "0"],

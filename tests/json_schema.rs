@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use webb::export::{Window, json, top};
+use webb::export::audit::{Audit, Check};
+use webb::export::{Window, json, security, top};
 use webb::model::{self, OUTCOMES, Outcome, Status};
+use webb::wire::tls::names::WEAKNESSES;
 use webb::world;
+use webb::world::security::READY;
 
 #[path = "../src/export/samples.rs"]
 mod samples;
@@ -73,7 +76,62 @@ fn objects() -> Vec<(&'static str, Value)> {
     for status in [samples::rich_status(), Status::default()] {
         all.push(("status", object(&json::status(&status))));
     }
+    for c in samples::secured_connections() {
+        all.push(("connection", object(&json::connection(&c, &names, utc))));
+        all.extend(json::listed_tls(&c, &names).map(|line| ("listed-tls", object(&line))));
+    }
+    for limit in [100, 1] {
+        let mut audit = audit(limit);
+        all.push(("audit", object(&json::audit(&audit))));
+        audit.fail_on = Vec::new();
+        audit.report = world::security::Report::default();
+        (audit.now, audit.since) = Default::default();
+        all.push(("audit", object(&json::audit(&audit))));
+    }
     all
+}
+
+/// Of samples of every verdict, and of what is hardly known.
+fn audit(limit: usize) -> Audit {
+    let (names, utc) = (samples::names(), samples::UTC);
+    let mut connections = samples::secured_connections();
+    let plaintext = model::Tls { evidence: Vec::new(), ..samples::plaintext() };
+    // Without a time, without ends, with an old certificate and one that is to come.
+    let old = model::Certificate { not_after: 1, fingerprint: 1, ..samples::rich_certificate() };
+    let future =
+        model::Certificate { not_before: 1 << 40, not_after: 1 << 41, fingerprint: 2, ..old.clone() };
+    for tls in [
+        plaintext,
+        samples::rich_mtls(),
+        samples::failed_handshake(),
+        samples::undecided(Some("its records are padded")),
+        model::Tls {
+            client: Some(Box::new(old)),
+            server: Some(Box::new(future)),
+            cipher: None,
+            version: None,
+            ..samples::rich_mtls()
+        },
+    ] {
+        let state = model::ConnectionState::Closed;
+        let tls = Some(std::sync::Arc::new(tls));
+        let mut c = model::Connection { state, tls, ..samples::minimal_connection() };
+        // Of that edge no suite is known.
+        let unnamed = c.tls.as_ref().is_some_and(|tls| tls.cipher.is_none() && tls.server.is_some());
+        c.server.address.port = if unnamed { 443 } else { 80 };
+        connections.push(c);
+    }
+    let given = security::given(&names, model::BootNs(304_000_000_000), utc, limit);
+    Audit {
+        node: "node-1".to_owned(),
+        scope: "demo".to_owned(),
+        since: model::BootNs(1),
+        now: given.now,
+        utc,
+        evicted: 3,
+        report: world::security::Report::new(&connections, &given),
+        fail_on: vec![Check::Plaintext, Check::Expires { days: 30 }],
+    }
 }
 
 #[test]
@@ -108,8 +166,11 @@ fn null_stands_beside_a_reason() {
             Value::Object(o) => {
                 let reasons = o.iter().filter_map(|(k, _)| k.strip_suffix("_unknown"));
                 let explained = reasons.filter(|field| {
-                    assert!(o.get(*field).is_some_and(Value::is_null), "{field} of {v}");
-                    true
+                    let value = o.get(*field);
+                    // A word of a closed list that says the same.
+                    let said = value.is_some_and(|v| v == "unknown");
+                    assert!(said || value.is_some_and(Value::is_null), "{field} of {v}");
+                    !said
                 });
                 o.values().map(nulls).sum::<usize>() - explained.count()
             }
@@ -181,6 +242,14 @@ fn names_are_those_of_the_model() {
         ("verdict", all(model::Verdict::from_number, model::Verdict::as_str)),
         ("role-evidence", all(|n| Some(model::RoleEvidence::from_number(n)), model::RoleEvidence::as_str)),
         ("owner-evidence", all(|n| Some(model::OwnerEvidence::from_number(n)), model::OwnerEvidence::as_str)),
+        ("security", all(model::Security::from_number, model::Security::as_str)),
+        ("securities", all(model::Security::from_number, model::Security::as_str)),
+        ("handshake", all(model::Handshake::from_number, model::Handshake::as_str)),
+        ("client-cert", all(model::ClientCert::from_number, model::ClientCert::as_str)),
+        ("mesh", all(model::Mesh::from_number, model::Mesh::as_str)),
+        ("weakness", WEAKNESSES.map(|w| w.as_str().to_owned()).into()),
+        ("weaknesses", WEAKNESSES.map(|w| w.as_str().to_owned()).into()),
+        ("ready", READY.map(|r| r.as_str().to_owned()).into()),
         ("loss-kinds", all(model::LossKind::from_number, model::LossKind::as_str)),
         ("loss-places", all(model::Cause::from_number, model::Cause::as_str)),
     ];
@@ -190,6 +259,10 @@ fn names_are_those_of_the_model() {
     for (name, want) in expected {
         assert_eq!(named.remove(name), Some(want), "{name}");
     }
+    // The lists of an audit are those fields that it has.
+    let lists = named.remove("audit-more").unwrap();
+    let fields = &schemas.root("audit").schema["properties"];
+    assert!(lists.iter().all(|list| fields[list.as_str()]["type"] == "array"), "{lists:?}");
     assert!(named.is_empty(), "not compared: {named:?}");
     let values = |name, field: &str| {
         listed(schemas.below(schemas.root(name), &schemas.root(name).schema["properties"][field]))
@@ -198,6 +271,15 @@ fn names_are_those_of_the_model() {
         values("connection", "state"),
         Some(all(model::ConnectionState::from_number, model::ConnectionState::as_str))
     );
+    let schema = &schemas.root("connection").schema["$defs"]["tls"]["properties"];
+    let values_of_tls = |field: &str| listed(schemas.below(schemas.root("connection"), &schema[field]));
+    let confidence = all(model::Confidence::from_number, model::Confidence::as_str);
+    assert_eq!(values_of_tls("confidence"), Some(confidence));
+    assert_eq!(values_of_tls("inherits"), Some(all(model::Inherits::from_number, model::Inherits::as_str)));
+    let resumptions = all(model::Resumption::from_number, model::Resumption::as_str);
+    assert_eq!(values_of_tls("resumed"), Some(resumptions));
+    let early = all(model::EarlyData::from_number, model::EarlyData::as_str);
+    assert_eq!(values_of_tls("early_data"), Some(early));
     let (connections, requests): (Vec<_>, Vec<_>) =
         model::EVENT_KINDS.into_iter().partition(|k| k.class() == model::EventClass::Connections);
     let names = |kinds: Vec<model::EventKind>| Some(kinds.iter().map(|k| k.as_str().to_owned()).collect());

@@ -44,7 +44,7 @@ pub fn connection_from_pb(c: pb::Connection) -> Result<Connection, InvalidMessag
         server: side_from_pb(*required(c.server, "Connection.server")?)?,
         outcome: outcome(c.outcome, "Connection.outcome")?,
         changed: BootNs(c.changed_ns),
-        tls: c.tls.map(|t| tls_from_pb(t)).transpose()?.map(Arc::new),
+        tls: c.tls.map(tls_from_pb).transpose()?.map(Arc::new),
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::export::audit::Check;
 use crate::model::{EVENT_KINDS, EventKind, PROTOCOLS, Protocol};
 
 /// Who talks to whom, how fast, is it failing: the network of this host or cluster, live.
@@ -23,6 +24,7 @@ use crate::model::{EVENT_KINDS, EventKind, PROTOCOLS, Protocol};
   sudo webb list edges                    who talked to whom in the last 60 s
   sudo webb list requests --failed        what was asked and went wrong
   sudo webb top --by paths --sort p99     what is slow
+  sudo webb audit --wait 60               what is not mutual TLS, and why
   sudo webb agent                         serve viewers on a Unix socket
   webb --server unix:/run/webb/webb.sock  look at that agent
   webb --file trace.pcap                  look at a capture
@@ -154,8 +156,28 @@ pub enum Command {
   sudo webb observe -f --protocol http,grpc     requests in these protocols
   sudo webb observe -f --kind request,closed -o json")]
     Observe(ObserveArgs),
-    /// Connections, edges, workloads or requests.
+    /// Connections, edges, workloads, requests or the security of connections.
     List(ListArgs),
+    /// What is not encrypted, not mutual, about to expire, weak or failing.
+    ///
+    /// mtls means: the client presented a certificate and the server continued; trust is the server's
+    /// decision and not visible. Exit status 0 when nothing of --fail-on is there, 3 when something is.
+    #[command(after_help = "Checks of --fail-on:
+  plaintext    connections without encryption
+  mixed        edges whose connections are not protected alike
+  expired      certificates that are not valid now; with --file at the end of the capture
+  expires:30d  certificates that are not valid 30 days later
+  weak         weak parameters: before TLS 1.2, no forward secrecy, not AEAD, small keys
+  failed       handshakes that failed
+  unknown      connections of which it is not known
+  tls          TLS without a certificate of the client
+
+Examples:
+  sudo webb audit --wait 60                       a report of this host's next minute
+  webb audit --file trace.pcap -o json            of a capture, as one JSON object
+  sudo webb audit --wait 60 --fail-on plaintext,expired,unknown
+                                                  for cron and CI")]
+    Audit(AuditArgs),
     /// The busiest, the most failing, the slowest, refreshed each second.
     ///
     /// On a terminal until q or Ctrl-C; once with --once, as JSON, or into a file or a pipe.
@@ -299,6 +321,15 @@ pub enum Listed {
   sudo webb list requests --failed --protocol http,grpc
   sudo webb list requests --protocol dns -o json | jq .target")]
     Requests(RequestsArgs),
+    /// One row a connection: whether it is secured, and how that is known.
+    Tls {
+        /// Closed connections too.
+        #[arg(long)]
+        all: bool,
+        /// How to print.
+        #[command(flatten)]
+        format: Format,
+    },
 }
 
 /// Of what is counted over a time.
@@ -327,6 +358,21 @@ pub struct RequestsArgs {
     /// Only to this server port.
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
+    /// How to print.
+    #[command(flatten)]
+    pub format: Format,
+}
+
+/// Of `webb audit`.
+#[derive(Clone, Debug, Args)]
+pub struct AuditArgs {
+    /// Collect for so long first, at most an hour; else what is known now.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    pub wait: u64,
+    /// End with status 3 when one of these is there: plaintext, mixed, expired, expires:DAYSd, weak,
+    /// failed, unknown, tls.
+    #[arg(long, value_name = "CHECK", value_delimiter = ',')]
+    pub fail_on: Vec<Check>,
     /// How to print.
     #[command(flatten)]
     pub format: Format,

@@ -19,12 +19,13 @@ const EVERY: Duration = Duration::from_millis(200);
 pub(super) fn adapt(command: &mut Option<Command>) -> Result<(), CliError> {
     match command {
         Some(Command::List(args)) => match &mut args.what {
-            Listed::Connections { all, .. } => *all = true,
+            Listed::Connections { all, .. } | Listed::Tls { all, .. } => *all = true,
             Listed::Edges(summed) | Listed::Workloads(summed) => summed.all = true,
             Listed::Requests(args) => args.last = u64::MAX,
         },
         Some(Command::Top(args)) => args.once = true,
         Some(Command::Map(args)) => args.all = true,
+        Some(Command::Audit(args)) => args.wait = 0,
         Some(Command::Observe(args)) => {
             args.last = args.last.or(Some(u64::MAX));
             // All that happened: it does not go on.

@@ -1,6 +1,7 @@
 //! The command line: one file or room per command. Parses, chooses, wires the rooms together.
 
 mod args;
+mod audit;
 mod capture;
 mod error;
 mod node;
@@ -31,7 +32,7 @@ pub use args::Cli;
 use args::Command;
 use error::{CliError, done_or};
 
-/// The whole program. Exit status: 0 well, 1 failed, 2 wrong usage.
+/// The whole program. Exit status: 0 well, 1 failed, 2 wrong usage, 3 an audit found what it must not.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
@@ -58,6 +59,7 @@ fn run(mut cli: Cli) -> Result<ExitCode, CliError> {
         None => ui::open(global)?,
         Some(Command::Observe(args)) => observe::run(global, &args)?,
         Some(Command::List(args)) => tables::list(global, &args)?,
+        Some(Command::Audit(args)) => return audit::run(global, &args),
         Some(Command::Top(args)) => top::run(global, args)?,
         Some(Command::Status(format)) => tables::status(global, format)?,
         Some(Command::Map(args)) => tables::map(global, &args)?,

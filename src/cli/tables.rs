@@ -23,7 +23,22 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), CliError> {
     let text = super::runtime_of_one()?.block_on(async {
         match &args.what {
             Listed::Connections { all, format } => {
-                connections(&mut node.client(0).await?, *all, *format).await
+                let list = collect(&mut node.client(0).await?, *all).await?;
+                match format.output {
+                    TableFormat::Table => Ok(table::connections(list.connections(), &list.names, list.utc)),
+                    TableFormat::Json => {
+                        lines(list.connections().map(|c| json::connection(c, &list.names, list.utc)))
+                    }
+                }
+            }
+            Listed::Tls { all, format } => {
+                let list = collect(&mut node.client(0).await?, *all).await?;
+                match format.output {
+                    TableFormat::Table => Ok(table::tls(list.connections(), &list.names, list.utc)),
+                    TableFormat::Json => {
+                        lines(list.connections().filter_map(|c| json::listed_tls(c, &list.names)))
+                    }
+                }
             }
             Listed::Edges(args) => {
                 let seen = edges(&mut node.client(2).await?, args.all).await?;
@@ -96,22 +111,31 @@ pub(super) fn lines<T: serde::Serialize>(objects: impl Iterator<Item = T>) -> Re
     Ok(text)
 }
 
-async fn connections(client: &mut Client, all: bool, format: Format) -> Result<String, CliError> {
+/// Connections, with what is needed to show them.
+pub(super) struct Collected {
+    pub(super) names: NameTable,
+    pub(super) utc: UtcOffset,
+    list: Vec<Arc<Connection>>,
+}
+
+impl Collected {
+    pub(super) fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.list.iter().map(|c| &**c)
+    }
+}
+
+/// The connections that are open, or all that are kept.
+pub(super) async fn collect(client: &mut Client, all: bool) -> Result<Collected, CliError> {
     let mut pages = client.list_connections(&Filter::default(), all, None).await?;
-    let mut names = NameTable::default();
-    let mut utc = UtcOffset::default();
-    let mut list: Vec<Arc<Connection>> = Vec::new();
+    let mut seen = Collected { names: NameTable::default(), utc: UtcOffset::default(), list: Vec::new() };
     while let Some(page) = pages.next().await {
         let page = page?;
-        page.names.entities.iter().for_each(|e| names.describe(e));
-        page.names.names.iter().for_each(|n| names.learn(n));
-        utc = page.names.utc;
-        list.extend(page.connections);
+        page.names.entities.iter().for_each(|e| seen.names.describe(e));
+        page.names.names.iter().for_each(|n| seen.names.learn(n));
+        seen.utc = page.names.utc;
+        seen.list.extend(page.connections);
     }
-    match format.output {
-        TableFormat::Table => Ok(table::connections(list.iter().map(|c| &**c), &names, utc)),
-        TableFormat::Json => lines(list.iter().map(|c| json::connection(c, &names, utc))),
-    }
+    Ok(seen)
 }
 
 /// A world, edges in it, and what these cover.

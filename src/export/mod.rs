@@ -4,11 +4,13 @@
 //! terminal or a socket. `docs/json.md` documents the JSON, `tests/json_schema.rs` checks it.
 
 mod asked;
+pub mod audit;
 pub mod dot;
 pub mod figures;
 mod graph;
 pub mod json;
 pub mod mermaid;
+pub mod security;
 pub mod table;
 pub mod time;
 pub mod top;

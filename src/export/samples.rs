@@ -10,6 +10,10 @@ use proptest::strategy::Strategy;
 use super::model::*;
 use super::world::{EdgeId, EdgeRow, NameTable, Workload, WorkloadId, WorkloadRow};
 
+#[path = "samples/secured.rs"]
+mod secured;
+pub use secured::*;
+
 /// Boot time 0 is 2024-02-29 12:34:56.
 pub const UTC: UtcOffset = UtcOffset(1_709_210_096_000_000_000);
 
@@ -351,6 +355,10 @@ pub fn rich_edge() -> EdgeRow {
         c.srtt_us.record(us / 10);
     }
     c.asked = Some(Box::new(rich_asked()));
+    let mut secured = Secured::default();
+    (secured.open[Security::Mtls.index()], secured.closed[Security::Mtls.index()]) = (14, 83);
+    secured.closed[Security::Plaintext.index()] = 3;
+    c.secured = Some(Box::new(secured));
     let addr = "10.0.0.2".parse().unwrap();
     let key = |client| EdgeKey {
         client,

@@ -11,6 +11,30 @@ pub fn rfc3339(utc: UtcOffset, at: BootNs) -> Option<String> {
     Some(format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}.{:06}Z", t.year, t.month, t.day, t.micros))
 }
 
+/// RFC 3339 of seconds since 1970, also before it; `None` outside of the years 0 to 9999, which are all
+/// that certificates have (RFC 5280, section 4.1.2.5).
+pub fn rfc3339_unix(seconds: i64) -> Option<String> {
+    let (date, clock) = unix(seconds)?;
+    Some(format!("{date}T{clock}.000000Z"))
+}
+
+/// The day of seconds since 1970, `2026-03-01`.
+pub fn date_unix(seconds: i64) -> Option<String> {
+    unix(seconds).map(|(date, _)| date)
+}
+
+fn unix(seconds: i64) -> Option<(String, String)> {
+    // Eras of 400 years begin anew: what lies before 1970 is counted in one that was put before it.
+    const SHIFT_YEARS: u64 = 2000;
+    const SHIFT_S: i64 = 5 * 146_097 * 86_400;
+    let shifted = u64::try_from(seconds.checked_add(SHIFT_S)?).ok()?;
+    let (year, month, day) = civil(shifted / DAY_S);
+    let year = year.checked_sub(SHIFT_YEARS).filter(|year| *year < 10_000)?;
+    let of_day = shifted % DAY_S;
+    let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    Some((format!("{year:04}-{month:02}-{day:02}"), format!("{h:02}:{m:02}:{s:02}")))
+}
+
 /// To the second, `2026-03-01 14:03:01`; `None` where the time is not known.
 pub fn date_time(utc: UtcOffset, at: BootNs) -> Option<String> {
     let t = Utc::new(utc, at.known()?);
@@ -99,6 +123,19 @@ mod tests {
         assert_eq!(clock(utc, at).unwrap(), "12:34:56.123");
         assert_eq!(rfc3339(UtcOffset(0), BootNs(1)).unwrap(), "1970-01-01T00:00:00.000000Z");
         assert_eq!(rfc3339(UtcOffset(i64::MAX), BootNs(u64::MAX)).unwrap(), "2554-07-21T23:34:33.709551Z");
+    }
+
+    /// Against GNU date: `date -u -d 1950-01-01 +%s`.
+    #[test]
+    fn certificates_have_times_before_1970_and_without_end() {
+        assert_eq!(rfc3339_unix(-631_152_000).unwrap(), "1950-01-01T00:00:00.000000Z");
+        assert_eq!(rfc3339_unix(-1).unwrap(), "1969-12-31T23:59:59.000000Z");
+        assert_eq!(rfc3339_unix(1_709_210_096).unwrap(), "2024-02-29T12:34:56.000000Z");
+        assert_eq!(rfc3339_unix(253_402_300_799).unwrap(), "9999-12-31T23:59:59.000000Z");
+        assert_eq!(date_unix(253_402_300_799).unwrap(), "9999-12-31");
+        assert_eq!((rfc3339_unix(253_402_300_800), rfc3339_unix(i64::MAX)), (None, None));
+        assert_eq!(rfc3339_unix(-62_167_219_200).unwrap(), "0000-01-01T00:00:00.000000Z");
+        assert_eq!((rfc3339_unix(-62_167_219_201), rfc3339_unix(i64::MIN)), (None, None));
     }
 
     #[test]

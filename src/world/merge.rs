@@ -71,6 +71,9 @@ pub fn merge_later(mine: &mut EdgeSlice, later: &EdgeSlice) {
 pub fn close(edge: &mut EdgeSlice) {
     for c in [&mut edge.by_client, &mut edge.by_server].into_iter().flatten() {
         c.open = 0;
+        if let Some(secured) = &mut c.secured {
+            secured.open = Default::default();
+        }
     }
 }
 
@@ -129,9 +132,16 @@ impl ViewSum {
 /// Adds the same view of another edge of the same interval: everything adds, gauges too, because
 /// these are other connections.
 pub fn merge_beside(to: &mut Counters, other: &Counters) {
-    let open = to.open + other.open;
+    let open = to.open.saturating_add(other.open);
+    let mut secured = to.secured.as_deref().map(|s| s.open).unwrap_or_default();
+    for (mine, theirs) in secured.iter_mut().zip(other.secured.iter().flat_map(|s| s.open)) {
+        *mine = mine.saturating_add(theirs);
+    }
     to.merge_later(other);
     to.open = open;
+    if let Some(s) = &mut to.secured {
+        s.open = secured;
+    }
 }
 
 /// [`merge_beside`] for one view that may not be there; what comes first is taken over as it is.
@@ -184,6 +194,9 @@ mod tests {
             });
             let c = s.edges[at].view_mut(if client { View::Client } else { View::Server });
             (c.opened, c.open) = (opened, open);
+            let mut secured = crate::model::Secured::default();
+            (secured.open[2], secured.closed[2]) = (open, opened);
+            c.secured = (us % 2 == 0).then(|| Box::new(secured));
             c.connect_us.record(us);
             s.loss.add(LossKind::State, if client { Cause::RingFull } else { Cause::Blind }, opened);
             let kind = EntityKind::OtherFar { anchor: EntityId(u64::from(k)), port: 0 };
@@ -263,6 +276,27 @@ mod tests {
             |e: &EdgeSlice| [&e.by_client, &e.by_server].map(|c| c.as_ref().map(|c| (c.opened, c.open)));
         assert_eq!(open(&a.edges[0]), [Some((1, 0)), None]);
         assert_eq!(open(&a.edges[1]), [Some((1, 0)), Some((1, 2))]);
+    }
+
+    /// Connections by security: gauges add up beside each other, and are over with their edge.
+    #[test]
+    fn open_connections_are_counted_by_security_too() {
+        let counters = |open, closed| {
+            let mut secured = crate::model::Secured::default();
+            (secured.open[2], secured.closed[2]) = (open, closed);
+            Counters { open, closed, secured: Some(Box::new(secured)), ..Counters::default() }
+        };
+        let of = |c: &Counters| c.secured.as_deref().map(|s| (s.open[2], s.closed[2]));
+        let mut c = counters(3, 1);
+        merge_beside(&mut c, &counters(4, 2));
+        merge_beside(&mut c, &Counters::default());
+        assert_eq!((c.open, of(&c)), (7, Some((7, 3))));
+        let mut unlooked = Counters::default();
+        merge_beside(&mut unlooked, &counters(4, 2));
+        assert_eq!(of(&unlooked), Some((4, 2)));
+        let mut edge = EdgeSlice { by_client: Some(c), ..EdgeSlice::new(key(1)) };
+        close(&mut edge);
+        assert_eq!(edge.by_client.as_ref().and_then(of), Some((0, 3)));
     }
 
     /// A viewer begins with nothing.

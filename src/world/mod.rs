@@ -10,6 +10,7 @@ mod fold;
 mod merge;
 mod names;
 mod rows;
+pub mod security;
 mod view;
 
 pub use asked::{AskedPoint, Timed};

@@ -341,6 +341,9 @@ mod tests {
             c.opened = opened + failed;
             c.established = opened;
             c.open = opened / 2;
+            let mut secured = crate::model::Secured::default();
+            (secured.open[2], secured.closed[2]) = (c.open, failed);
+            c.secured = (opened > 3).then(|| Box::new(secured));
             c.outcomes[Outcome::Refused.index()] = failed;
             (0..opened).for_each(|i| c.connect_us.record(100 * i + client));
         }

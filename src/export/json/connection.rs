@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use super::NameJson;
+use super::tls::{TlsJson, tls};
 use crate::export::time;
 use crate::model::{Connection, End, Outcome, Process, Seen, Side, UtcOffset};
 use crate::world::NameTable;
@@ -31,6 +32,17 @@ pub struct ConnectionJson {
     figures: Option<FiguresJson>,
     client: SideJson,
     server: SideJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsJson>,
+}
+
+/// The security of a connection alone.
+#[derive(Debug, Serialize)]
+pub struct ListedTlsJson {
+    id: String,
+    client: SideJson,
+    server: SideJson,
+    tls: TlsJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -125,7 +137,19 @@ pub fn connection(c: &Connection, names: &NameTable, utc: UtcOffset) -> Connecti
         }),
         client: side(&c.client, names),
         server: side(&c.server, names),
+        tls: tls(c),
     }
+}
+
+/// A connection of which only the security is asked, with names from `names`; `None` where nobody
+/// looked.
+pub fn listed_tls(c: &Connection, names: &NameTable) -> Option<ListedTlsJson> {
+    Some(ListedTlsJson {
+        id: c.id.to_string(),
+        client: side(&c.client, names),
+        server: side(&c.server, names),
+        tls: tls(c)?,
+    })
 }
 
 fn side(side: &Side, names: &NameTable) -> SideJson {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Counts;
 use super::asked::AskedJson;
-use crate::model::{Counters, Hist, OUTCOMES};
+use crate::model::{Counters, Hist, OUTCOMES, SECURITIES, Security};
 
 /// Counters of one view over the window.
 #[derive(Debug, Serialize)]
@@ -25,6 +25,8 @@ pub(super) struct CountersJson {
     srtt_us: Option<HistJson>,
     #[serde(flatten)]
     asked: AskedJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    security: Option<Counts>,
 }
 
 #[derive(Debug, Serialize)]
@@ -58,8 +60,16 @@ impl CountersJson {
             connect_us: hist(&c.connect_us),
             srtt_us: hist(&c.srtt_us),
             asked: c.asked.as_deref().map(AskedJson::new).unwrap_or_default(),
+            security: c.secured.as_deref().map(|secured| securities(|s| secured.of(s))),
         }
     }
+}
+
+/// Connections by verdict.
+pub(super) fn securities(of: impl Fn(Security) -> u64) -> Counts {
+    let mut counts = Counts::default();
+    SECURITIES.into_iter().for_each(|s| counts.add(s.as_str(), of(s)));
+    counts
 }
 
 /// `None` for an empty histogram: it has no quantiles.

@@ -4,16 +4,19 @@
 //! reads it; what could steer a terminal is written in JSON's own escapes.
 
 mod asked;
+mod audit;
 mod connection;
 mod counters;
 mod edge;
 mod event;
 mod request;
 mod status;
+mod tls;
 mod top;
 mod workload;
 
-pub use connection::{ConnectionJson, connection};
+pub use audit::{AuditJson, audit};
+pub use connection::{ConnectionJson, ListedTlsJson, connection, listed_tls};
 pub use edge::{EdgeJson, edge};
 pub use event::{EventJson, MissedJson, event, missed};
 pub use request::{RequestJson, request};
@@ -222,6 +225,68 @@ mod tests {
             assert_eq!(minimal.get(absent), None, "{absent}");
         }
         assert!(request(&samples::event(), &samples::names(), samples::UTC).is_none());
+    }
+
+    #[test]
+    fn the_security_of_a_connection_is_told_with_its_evidence() {
+        let of =
+            |tls| object(&connection(&samples::secured(tls), &samples::names(), samples::UTC))["tls"].clone();
+        let mtls = of(samples::rich_mtls());
+        assert_eq!((&mtls["status"], &mtls["confidence"]), (&json!("mtls"), &json!("confirmed")));
+        assert_eq!((&mtls["client_cert"], &mtls["outcome"]), (&json!("presented"), &json!("established")));
+        assert_eq!(
+            (&mtls["version"], &mtls["cipher"]),
+            (&json!("TLS 1.2"), &json!("TLS_RSA_WITH_AES_128_CBC_SHA"))
+        );
+        assert_eq!((&mtls["group"], &mtls["post_quantum"]), (&json!("x25519"), &json!(false)));
+        assert_eq!((&mtls["sni"], &mtls["mesh"]), (&json!("api.shop.example"), &json!("istio")));
+        assert_eq!((&mtls["alpn"], &mtls["alpn_offered"]), (&json!("h2"), &json!(["h2", "http/1.1"])));
+        assert_eq!(
+            (&mtls["client_subject"], &mtls["server_subject"]),
+            (&json!("CN=web"), &json!("CN=api,O=shop"))
+        );
+        assert_eq!(mtls["server_not_after"], "2024-03-06T11:34:56.000000Z");
+        assert_eq!(mtls["server_sans"], json!(["DNS:api.shop.example", "URI:spiffe://demo/ns/shop/sa/api"]));
+        assert_eq!(mtls["server_fingerprint"], "000000000000feed");
+        assert_eq!(mtls["weak"], json!(["not-aead", "no-forward-secrecy", "small-server-key"]));
+        assert_eq!(mtls["evidence"].as_array().map(Vec::len), Some(2));
+        for absent in ["status_unknown", "inherits", "resumed", "alert", "alert_by"] {
+            assert_eq!(mtls.get(absent), None, "{absent}");
+        }
+        let resumed = of(samples::resumed());
+        assert_eq!((&resumed["inherits"], &resumed["inherits_age_s"]), (&json!("mtls"), &json!(0)));
+        assert_eq!((&resumed["version"], &resumed["cipher"]), (&json!("0x7f1c"), &json!("0xfafa")));
+        assert_eq!(resumed["post_quantum"], true);
+        let failed = of(samples::failed_handshake());
+        assert_eq!(
+            (&failed["alert"], &failed["alert_by"]),
+            (&json!("certificate_required"), &json!("server"))
+        );
+        assert_eq!((&failed["outcome"], failed.get("client_not_after")), (&json!("failed"), None));
+        let unknown = of(samples::undecided(Some("older than webb")));
+        assert_eq!(
+            (&unknown["status"], &unknown["status_unknown"]),
+            (&json!("unknown"), &json!("older than webb"))
+        );
+        let plaintext = of(samples::plaintext());
+        let bare = json!({
+            "status": "plaintext", "alpn_offered": [], "weak": [], "evidence": ["neither side offered TLS"]
+        });
+        assert_eq!(plaintext, bare);
+        assert!(
+            object(&connection(&samples::rich_connection(), &samples::names(), samples::UTC))
+                .get("tls")
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn edges_count_connections_by_security_where_somebody_looked() {
+        let window = Window { since: None, seconds: 60.0 };
+        let e = object(&edge(&samples::rich_edge(), window, samples::UTC));
+        let counts = json!({"plaintext": 3, "mtls": 97});
+        assert_eq!((&e["security"], &e["by_client"]["security"]), (&counts, &counts));
+        assert_eq!(e["by_server"].get("security"), None);
     }
 
     /// Folded servers have the unspecified address, which nobody dialled.

@@ -3,19 +3,23 @@
 //! Every cell is escaped here, so that no name from outside can reach a terminal as it is; names
 //! that are too long for a column are cut, which JSON never does.
 
+mod audit;
 mod connections;
 mod edges;
 mod event;
 mod requests;
 mod status;
+mod tls;
 mod top;
 mod workloads;
 
+pub use audit::audit;
 pub use connections::connections;
 pub use edges::edges;
 pub use event::{event, missed};
 pub use requests::{requests, requests_missed};
 pub use status::status;
+pub use tls::tls;
 pub use top::{fit, top, top_header};
 pub use workloads::workloads;
 

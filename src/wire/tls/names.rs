@@ -8,7 +8,7 @@ mod tests;
 mod weakness;
 
 pub use mesh::{MeshSeen, mesh};
-pub use weakness::{Validity, Weakness, validity, weaknesses};
+pub use weakness::{Validity, WEAKNESSES, Weakness, validity, weaknesses};
 
 /// Version of the protocol (RFC 8446, section 4.2.1; RFC 9147 for DTLS); `unknown` for others.
 pub fn version(number: u16) -> &'static str {

@@ -33,6 +33,22 @@ pub enum Weakness {
     SmallClientKey,
 }
 
+/// All of them, in their order.
+pub const WEAKNESSES: [Weakness; 12] = [
+    Weakness::OldVersion,
+    Weakness::Anonymous,
+    Weakness::Null,
+    Weakness::Export,
+    Weakness::Rc4,
+    Weakness::Des,
+    Weakness::TripleDes,
+    Weakness::NotAead,
+    Weakness::NoForwardSecrecy,
+    Weakness::SmallGroup,
+    Weakness::SmallServerKey,
+    Weakness::SmallClientKey,
+];
+
 impl Weakness {
     /// The documented name, as in JSON.
     pub fn as_str(self) -> &'static str {

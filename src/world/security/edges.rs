@@ -1,0 +1,200 @@
+//! What is to be said edge by edge: plaintext, mixtures, weak parameters, failures.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::{Between, Level, Report, Tally, Times, Top, Workloads};
+use crate::model::{BootNs, Handshake, SECURITIES, Security, Tls};
+use crate::world::rows::EdgeId;
+
+/// An edge with plaintext connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlaintextRow {
+    /// Which.
+    pub edge: Between,
+    /// How many, and when last.
+    pub tally: Tally,
+    /// What was observed of the newest.
+    pub why: Box<str>,
+}
+
+/// One verdict's share of an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusTally {
+    /// Which verdict.
+    pub status: Security,
+    /// How many, and when last.
+    pub tally: Tally,
+}
+
+/// An edge whose connections are not protected alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MixedRow {
+    /// Which.
+    pub edge: Between,
+    /// All its verdicts, in their order.
+    pub statuses: Vec<StatusTally>,
+    /// It was protected, and the newest connection is plaintext.
+    pub fallback: bool,
+    /// How the protected connection that was seen last was protected: by TLS, mutual TLS or a tunnel.
+    pub was: Security,
+    /// When that was.
+    pub protected_until: BootNs,
+}
+
+/// An edge with weak parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeakRow {
+    /// Which.
+    pub edge: Between,
+    /// Connections with any, and when last.
+    pub tally: Tally,
+    /// Connections by weakness, in the order of their names.
+    pub weaknesses: Vec<(&'static str, u64)>,
+    /// Version of the newest of them.
+    pub version: Option<u16>,
+    /// Its cipher suite.
+    pub cipher: Option<u16>,
+}
+
+/// How a handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FailedWhy {
+    /// How it ended.
+    pub handshake: Handshake,
+    /// Alert; `None` where none was sent, or it was encrypted.
+    pub alert: Option<u8>,
+    /// The client sent it.
+    pub by_client: bool,
+}
+
+impl FailedWhy {
+    /// Of a connection whose handshake failed.
+    pub fn of(tls: &Tls) -> Self {
+        FailedWhy { handshake: tls.handshake, alert: tls.alert, by_client: tls.alert_by_client }
+    }
+
+    /// Whether an alert ended it, readable or not.
+    pub fn has_alert(&self) -> bool {
+        self.handshake == Handshake::Failed || self.alert.is_some()
+    }
+}
+
+/// Handshakes of an edge that failed for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedRow {
+    /// Which edge.
+    pub edge: Between,
+    /// The reason.
+    pub why: FailedWhy,
+    /// How many, and when last.
+    pub tally: Tally,
+}
+
+/// By edge.
+#[derive(Default)]
+pub(super) struct Edges(BTreeMap<EdgeId, Seen>);
+
+#[derive(Default)]
+struct Seen {
+    statuses: [Tally; 8],
+    /// The newest connection whose protection is known; the worse of two that began together.
+    newest: Option<(BootNs, Reverse<Level>)>,
+    levels: [Tally; 4],
+    plaintext_why: (BootNs, Box<str>),
+    weak: Tally,
+    weaknesses: BTreeMap<&'static str, u64>,
+    weak_newest: (BootNs, Option<u16>, Option<u16>),
+    failed: BTreeMap<FailedWhy, Tally>,
+}
+
+impl Edges {
+    pub(super) fn add(&mut self, id: EdgeId, tls: &Tls, at: Times, weaknesses: &[&'static str]) {
+        let seen = self.0.entry(id).or_default();
+        seen.statuses[tls.status.index()].add(at);
+        if let Some(level) = Level::of(tls) {
+            seen.levels[level as usize].add(at);
+            seen.newest = seen.newest.max(Some((at.opened, Reverse(level))));
+        }
+        match tls.status {
+            Security::Plaintext => {
+                let why = tls.evidence.first().cloned().unwrap_or_default();
+                let why = (at.opened, why);
+                if why > seen.plaintext_why {
+                    seen.plaintext_why = why;
+                }
+            }
+            Security::Failed => {
+                seen.failed.entry(FailedWhy::of(tls)).or_default().add(at);
+            }
+            _ => {}
+        }
+        if !weaknesses.is_empty() {
+            seen.weak.add(at);
+            seen.weak_newest = seen.weak_newest.max((at.opened, tls.version, tls.cipher));
+            for weakness in weaknesses {
+                *seen.weaknesses.entry(weakness).or_default() += 1;
+            }
+        }
+    }
+
+    pub(super) fn into_report(self, report: &mut Report, workloads: &Workloads, limit: usize) {
+        let (mut plaintext, mut mixed, mut weak, mut failed) = (vec![], vec![], vec![], vec![]);
+        for (id, seen) in self.0 {
+            let edge = workloads.between(id);
+            mixed.extend(seen.mixed(&edge));
+            failed.extend(seen.failed.into_iter().map(|(why, tally)| {
+                let edge = edge.clone();
+                FailedRow { edge, why, tally }
+            }));
+            if seen.weak.count > 0 {
+                let (_, version, cipher) = seen.weak_newest;
+                let weaknesses = seen.weaknesses.into_iter().collect();
+                let edge = edge.clone();
+                weak.push(WeakRow { edge, tally: seen.weak, weaknesses, version, cipher });
+            }
+            let tally = seen.statuses[Security::Plaintext.index()];
+            if tally.count > 0 {
+                plaintext.push(PlaintextRow { edge, tally, why: seen.plaintext_why.1 });
+            }
+        }
+        // Sorting is stable: edges come in their order.
+        plaintext.sort_by_key(|r| Reverse(r.tally.count));
+        mixed.sort_by_key(|r| (Reverse(r.fallback), Reverse(r.plaintext())));
+        weak.sort_by_key(|r| Reverse(r.tally.count));
+        failed.sort_by_key(|r| Reverse(r.tally.count));
+        report.plaintext = Top::new(plaintext, limit);
+        report.mixed = Top::new(mixed, limit);
+        report.weak = Top::new(weak, limit);
+        report.failed = Top::new(failed, limit);
+    }
+}
+
+impl MixedRow {
+    fn plaintext(&self) -> u64 {
+        self.statuses.iter().find(|s| s.status == Security::Plaintext).map_or(0, |s| s.tally.count)
+    }
+}
+
+impl Seen {
+    /// `None` where all that is known is protected alike.
+    fn mixed(&self, edge: &Between) -> Option<MixedRow> {
+        if self.levels.iter().filter(|t| t.count > 0).count() < 2 {
+            return None;
+        }
+        let statuses =
+            SECURITIES.into_iter().map(|s| StatusTally { status: s, tally: self.statuses[s.index()] });
+        let protected = [Level::Tunnel, Level::Tls, Level::Mtls].map(|l| (self.levels[l as usize].seen, l));
+        let (protected_until, was) = protected
+            .into_iter()
+            .filter(|(_, level)| self.levels[*level as usize].count > 0)
+            .max_by_key(|(seen, level)| (*seen, Reverse(*level)))?;
+        Some(MixedRow {
+            edge: edge.clone(),
+            statuses: statuses.filter(|s| s.tally.count > 0).collect(),
+            fallback: self.newest.is_some_and(|(_, Reverse(level))| level == Level::Plaintext),
+            was: was.security(),
+            protected_until,
+        })
+    }
+}
