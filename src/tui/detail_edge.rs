@@ -23,7 +23,7 @@ use super::pen::{groups, spark};
 use super::shown::{Edge, Trouble};
 use super::state::State;
 use super::theme::Role;
-use super::{detail_asked, edges, figures};
+use super::{detail_asked, edges, figures, security};
 use crate::model::{Counters, EntityId, Hist, OUTCOMES, Transport, View};
 
 /// The lines, for a width.
@@ -54,6 +54,7 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         lines.push(vec![muted(success)]);
     }
     detail_asked::summary(e, &mut lines);
+    secured(state, e, width, &mut lines);
     lines.push(Vec::new());
     lines.push(vec![
         (format!("{:<11}", "Time").into(), Role::Accent),
@@ -137,6 +138,35 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         entities(state, &ids, 3, &mut lines);
     }
     lines
+}
+
+/// How its connections are secured, and why: of each kind the newest that is at hand.
+fn secured(state: &State, e: &Edge, width: u16, lines: &mut Vec<Line>) {
+    let Some(counts) = &e.secured else { return };
+    lines.push(Vec::new());
+    lines.push(heading("Security"));
+    let total = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let mut mix: Line = Vec::new();
+    for (kind, share) in security::percents(counts) {
+        let (letter, role) = security::letter(kind);
+        mix.push((format!("{letter} {} ", security::name(kind)).into(), role));
+        mix.push(text(format!("{share} %  ")));
+    }
+    mix.push(muted(format!("of {} connections", figures::count(total))));
+    lines.push(mix);
+    let newest = state.looked.as_ref().map_or(&[][..], |l| &l.secured);
+    for c in newest {
+        let Some(tls) = &c.tls else { continue };
+        let when = match c.closed().known() {
+            Some(at) => format!("ended {}", state.shown.clock.time(at)),
+            None => "open".to_owned(),
+        };
+        lines.push(vec![muted(format!("such as {} → {}, {when}", c.client.address, c.server.address))]);
+        lines.extend(security::why(tls, &state.shown.clock, state.shown.now, width));
+    }
+    if newest.is_empty() {
+        lines.push(vec![muted("why: none of its connections is at hand")]);
+    }
 }
 
 /// Both views beside each other: nothing ever adds them.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  webb  demo · 8 workloads · 11 edges · last 60 s   312 conn/s  1.93k req/s  err 0.8 %  p99 41 ms  ● live
-//!  1 Map  2 Edges  3 Connections  4 Requests  5 Agent                                / type to filter
+//!  1 Map  2 Edges  3 Connections  4 Requests  5 Security  6 Agent                    / type to filter
 //!  (the view; the detail beside it from 120 columns on, else over it)
 //!  ? help  Enter open  Tab view  / filter  s sort  Space pause  w window  t theme  q quit
 //! ```
@@ -13,10 +13,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::pen::{Pen, columns, to_ascii};
+use super::security::FindingId;
 use super::shown::{Shown, Trouble};
 use super::state::{Detail, Link, PANES, Pane, State};
 use super::theme::Role;
-use super::{agent, connections, detail, edges, figures, help, keys, map, requests};
+use super::{agent, connections, detail, edges, figures, help, keys, map, requests, security};
 use crate::model::{ConnectionId, Hook, HookState, Status};
 use crate::world::{EdgeId, Timed, WorkloadId};
 
@@ -50,6 +51,8 @@ pub enum Hit {
     Connection(ConnectionId),
     /// A request, by its number.
     Request(u64),
+    /// A finding.
+    Finding(FindingId),
 }
 
 /// What was drawn where; the last one added lies on top.
@@ -122,6 +125,7 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
             Pane::Edges => edges::draw(state, &mut pen, &mut hits),
             Pane::Connections => connections::draw(state, &mut pen, &mut hits),
             Pane::Requests => requests::draw(state, &mut pen, &mut hits),
+            Pane::Security => security::draw(state, &mut pen, &mut hits),
             Pane::Agent => agent::draw(state, &mut pen),
         }
     }
@@ -397,11 +401,11 @@ pub fn empty(state: &State, pen: &mut Pen<'_>, what: &str) {
         ),
         _ if state.capture => (
             format!("No connections in the last {window} of this capture."),
-            "w widens the window; 5 shows how the file was read and what is missing.".to_owned(),
+            "w widens the window; 6 shows how the file was read and what is missing.".to_owned(),
         ),
         _ => (
             format!("No connections in the last {window} in scope {scope}."),
-            "w widens the window; 5 shows what the agent watches and what it cannot see.".to_owned(),
+            "w widens the window; 6 shows what the agent watches and what it cannot see.".to_owned(),
         ),
     };
     let y = pen.area.height / 3;

@@ -71,6 +71,9 @@ pub fn merge_later(mine: &mut EdgeSlice, later: &EdgeSlice) {
 pub fn close(edge: &mut EdgeSlice) {
     for c in [&mut edge.by_client, &mut edge.by_server].into_iter().flatten() {
         c.open = 0;
+        if let Some(secured) = &mut c.secured {
+            secured.open = [0; 8];
+        }
     }
 }
 
@@ -129,9 +132,14 @@ impl ViewSum {
 /// Adds the same view of another edge of the same interval: everything adds, gauges too, because
 /// these are other connections.
 pub fn merge_beside(to: &mut Counters, other: &Counters) {
-    let open = to.open + other.open;
+    let open = to.open.saturating_add(other.open);
+    let secured = |c: &Counters| c.secured.as_ref().map_or([0; 8], |s| s.open);
+    let (mine, theirs) = (secured(to), secured(other));
     to.merge_later(other);
     to.open = open;
+    if let Some(s) = &mut to.secured {
+        s.open = std::array::from_fn(|i| mine[i].saturating_add(theirs[i]));
+    }
 }
 
 /// [`merge_beside`] for one view that may not be there; what comes first is taken over as it is.
@@ -263,6 +271,27 @@ mod tests {
             |e: &EdgeSlice| [&e.by_client, &e.by_server].map(|c| c.as_ref().map(|c| (c.opened, c.open)));
         assert_eq!(open(&a.edges[0]), [Some((1, 0)), None]);
         assert_eq!(open(&a.edges[1]), [Some((1, 0)), Some((1, 2))]);
+    }
+
+    #[test]
+    fn open_ones_of_each_security_add_beside_each_other_and_not_over_time() {
+        use crate::model::Secured;
+        let of = |open: u64, closed: u64| {
+            let mut s = Secured::default();
+            (s.open[1], s.closed[3]) = (open, closed);
+            Counters { open, secured: Some(Box::new(s)), ..Counters::default() }
+        };
+        let get = |c: &Counters| c.secured.as_ref().map(|s| (s.open[1], s.closed[3]));
+        let mut beside = of(2, 5);
+        merge_beside(&mut beside, &of(3, 1));
+        assert_eq!(get(&beside), Some((5, 6)));
+        merge_beside(&mut beside, &Counters::default());
+        assert_eq!(get(&beside), Some((5, 6)));
+        beside.merge_later(&of(1, 1));
+        assert_eq!(get(&beside), Some((1, 7)));
+        let mut edge = EdgeSlice { by_client: Some(beside), ..EdgeSlice::new(key(1)) };
+        close(&mut edge);
+        assert_eq!(get(edge.by_client.as_ref().unwrap()), Some((0, 7)));
     }
 
     /// A viewer begins with nothing.
