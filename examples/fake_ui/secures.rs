@@ -85,7 +85,7 @@ fn certificate(name: &str, days: i64, key: (&str, u32)) -> Box<Certificate> {
         key: key.0.into(),
         key_bits: key.1,
         chain: 2,
-        fingerprint: name.bytes().fold(7, |h, b| h * 31 + u64::from(b)),
+        fingerprint: name.bytes().fold(7, |h, b| h.wrapping_mul(31).wrapping_add(u64::from(b))),
     })
 }
 

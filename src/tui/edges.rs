@@ -17,6 +17,7 @@ use ratatui::layout::Rect;
 
 use super::figures;
 use super::pen::{Pen, columns, eighth, groups};
+use super::security;
 use super::shown::{Edge, Latency, Reason, Shown, Trouble, trouble_first};
 use super::state::State;
 use super::theme::Role;
@@ -28,8 +29,12 @@ use crate::world::{EdgeId, Filter};
 const QUIET_MS: u64 = 5_000;
 /// Columns that the trend, with the reason of failures, needs at least.
 const TREND_MIN: u16 = 16;
-/// Below so many columns names are shorter.
+/// Below so many columns there is room for the reason of failures only.
 const NARROW: u16 = 76;
+/// Below so many columns names are shorter.
+const SHORT_NAMES: u16 = 84;
+/// Below so many columns security is letters only.
+const LETTERS: u16 = 100;
 /// Columns of the longest reason of a failure, and of the longest short form.
 const REASON: u16 = 17;
 /// See [`REASON`].
@@ -229,7 +234,7 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
         Column::Failed => share(b).total_cmp(&share(a)),
         Column::Protocol => a.protocol_words().cmp(&b.protocol_words()),
         Column::Security => {
-            let gravest = |e: &Edge| e.secured.as_ref().map_or(u8::MAX, super::security::gravest);
+            let gravest = |e: &Edge| e.secured.as_ref().map_or(u8::MAX, security::gravest);
             gravest(a).cmp(&gravest(b))
         }
         Column::Requests => b.request_rate.total_cmp(&a.request_rate),
@@ -244,9 +249,13 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
     }
 }
 
-/// Columns of a cell; names give way on a narrow screen.
-fn name_width(c: &Spec, width: u16) -> u16 {
-    if width < NARROW && matches!(c.column, Column::Client | Column::Server) { c.width - 2 } else { c.width }
+/// Columns of a cell; names and security give way on a narrow screen.
+fn cell_width(c: &Spec, width: u16) -> u16 {
+    match c.column {
+        Column::Client | Column::Server if width < SHORT_NAMES => c.width - 2,
+        Column::Security if width < LETTERS => 3,
+        _ => c.width,
+    }
 }
 
 /// The columns that fit, and the extra width of each of the two names.
@@ -261,7 +270,7 @@ fn layout(width: u16, (asked, looked): (bool, bool)) -> (Vec<&'static Spec>, u16
         Column::Rate if !asked => 3,
         _ => c.rank,
     };
-    let total = |c: &[&Spec]| c.iter().map(|c| name_width(c, width) + 1).sum::<u16>() + 1;
+    let total = |c: &[&Spec]| c.iter().map(|c| cell_width(c, width) + 1).sum::<u16>() + 1;
     let trend = match width {
         100.. => TREND_MIN + 8,
         NARROW.. => TREND_MIN,
@@ -284,7 +293,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     }
     let (chosen, extra) = layout(pen.area.width, (edges.asked, edges.looked));
     let width = pen.area.width;
-    let wide = |c: &Spec| name_width(c, width) + if c.rank == 0 && !c.right { extra } else { 0 };
+    let wide = |c: &Spec| cell_width(c, width) + if c.rank == 0 && !c.right { extra } else { 0 };
     let mut x = 1;
     for c in &chosen {
         let w = wide(c);
@@ -314,7 +323,8 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         for c in &chosen {
             let w = wide(c);
             if let (Column::Security, Some(counts)) = (c.column, &e.secured) {
-                pen.pieces(x, y, super::security::pieces(counts).into_iter().map(|p| (p.0.into(), p.1)));
+                let pieces = if w < c.width { security::letters(counts) } else { security::pieces(counts) };
+                pen.pieces(x, y, pieces.into_iter().map(|p| (p.0.into(), p.1)));
             } else {
                 let (text, role) = cell(c.column, e);
                 pen.cell(x, y, w, &text, role, c.right);

@@ -309,8 +309,14 @@ fn liveness(state: &State) -> (String, Role) {
 }
 
 fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+    let line = &state.filter;
+    let width = pen.area.width;
+    // Titles of the views that are not shown make way for what the person typed.
+    let typed = columns(&line.text) + if line.error.is_some() { 40 } else { 20 };
+    let titles = PANES.iter().map(|p| columns(p.title()) + 4).sum::<u16>() + 1;
+    let is_typed = line.editing || line.error.is_some() || !line.text.is_empty();
+    let narrow = width < 60 || (is_typed && titles + typed > width);
     let mut x = 1;
-    let narrow = pen.area.width < 60;
     for (i, pane) in PANES.into_iter().enumerate() {
         let current = state.pane == pane;
         let start = x;
@@ -321,16 +327,17 @@ fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         hits.add(Rect::new(pen.area.x + start, pen.area.y + 1, x - start, 1), Hit::Tab(pane));
         x += if narrow { 1 } else { 2 };
     }
-    let room = pen.area.width.saturating_sub(x);
-    let line = &state.filter;
+    let room = width.saturating_sub(x);
     let (text, role) = match (&line.error, line.editing, line.text.is_empty()) {
         (Some(error), _, _) => (format!("/ {}  {error}", line.text), Role::Bad),
         (None, true, _) => (format!("/ {}▏", line.text), Role::Accent),
         // What is not seen has to be said where it is missed, not only on the Agent pane.
+        (None, false, true) if state.is_limited() && room < 40 => ("sock_diag only".to_owned(), Role::Warn),
         (None, false, true) if state.is_limited() => (
             "sock_diag only: short connections and failures are not seen; sudo webb sees them".to_owned(),
             Role::Warn,
         ),
+        (None, false, true) if room < 16 => ("/ to filter".to_owned(), Role::Muted),
         (None, false, true) => ("/ type to filter".to_owned(), Role::Muted),
         (None, false, false) => (format!("/ {}  (Esc clears)", line.text), Role::Accent),
     };

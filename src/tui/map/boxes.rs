@@ -181,7 +181,9 @@ fn secured_label(pair: &Pair, shown: &Shown, width: u16) -> Vec<security::Piece>
         out.push((" ".to_owned(), Role::Text));
         return out;
     }
-    if pair.trouble == Trouble::None && wide(&all) <= width { all } else { plain(width) }
+    let plain = plain(width);
+    let calm = pair.trouble == Trouble::None || plain.iter().all(|p| p.0.is_empty());
+    if calm && wide(&all) <= width { all } else { plain }
 }
 
 /// What stands on a line: at most `width` columns, with what matters most. The rate is that of

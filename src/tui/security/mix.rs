@@ -66,9 +66,10 @@ pub fn letter(security: Security) -> Piece {
     (security.letter().to_string(), Role::Secured(security))
 }
 
-/// Only the letters, the most frequent first: `M`, `MP`, `MPT`.
+/// Only the letters: `M`, `MP`, `MP+`, chosen as in [`pieces`]. At most 3 columns.
 pub fn letters(counts: &Counts) -> Vec<Piece> {
-    percents(counts).into_iter().map(|(s, _)| letter(s)).collect()
+    let with_share = pieces(counts).into_iter().filter(|p| p.0 != " ");
+    with_share.map(|(text, role)| (text.chars().take(1).collect(), role)).collect()
 }
 
 /// Adds another edge's.
@@ -100,6 +101,15 @@ mod tests {
 
     fn text(of: &[(Security, u64)]) -> String {
         pieces(&counts(of)).into_iter().map(|p| p.0).collect()
+    }
+
+    #[test]
+    fn letters_alone_say_which_are_there() {
+        use Security::{Failed, Mtls, Tls};
+        let text = |of: &[_]| -> String { letters(&counts(of)).into_iter().map(|p| p.0).collect() };
+        assert_eq!(text(&[(Mtls, 5)]), "M");
+        assert_eq!(text(&[(Mtls, 5), (Failed, 2)]), "MF");
+        assert_eq!(text(&[(Mtls, 5), (Tls, 3), (Failed, 2)]), "MF+");
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub type FindingId = (Kind, String);
 
 /// Columns of a finding's kind.
 const LABEL: u16 = 13;
-/// Rows above the findings.
-const HEAD: u16 = 3;
+/// Rows above the findings: shares in one row or two, of what, a blank.
+const HEAD: u16 = 4;
 
 /// State of the view.
 #[derive(Debug, Default)]
@@ -148,7 +148,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     if report.looked == 0 && report.findings.is_empty() {
         return empty(state, pen);
     }
-    shares(report, pen);
+    let head = shares(report, pen);
     let total = report.counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let mut words = format!(
@@ -160,8 +160,8 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     if report.unlooked > 0 {
         words += &format!(" · {} not looked at", plural(report.unlooked, "edge"));
     }
-    words += " · Enter says why";
-    pen.put(1, 1, pen.area.width.saturating_sub(2), &words, Role::Muted);
+    words += if pen.area.width < 100 { "" } else { " · Enter says why" };
+    pen.put(1, head, pen.area.width.saturating_sub(2), &words, Role::Muted);
     if view.visible.is_empty() {
         let words = if report.findings.is_empty() {
             "○ nothing to complain about"
@@ -197,8 +197,9 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     }
 }
 
-/// `M mTLS 61 % ████   T TLS 22 % ██`: bars as long as the screen allows, the gravest never left out.
-fn shares(report: &Report, pen: &mut Pen<'_>) {
+/// `M mTLS 61 % ████   T TLS 22 % ██`; where there is no room for that, a second row is one bar of
+/// all. Returns the rows it took.
+fn shares(report: &Report, pen: &mut Pen<'_>) -> u16 {
     let shares = percents(&report.counts);
     let words = |long: bool| -> Vec<String> {
         let word = |(s, n): &(crate::model::Security, u64)| {
@@ -206,24 +207,39 @@ fn shares(report: &Report, pen: &mut Pen<'_>) {
         };
         shares.iter().map(word).collect()
     };
-    let taken = |words: &[String]| words.iter().map(|w| columns(w) + 3).sum::<u16>();
+    let taken = |words: &[String], gap: u16| words.iter().map(|w| columns(w) + gap).sum::<u16>();
     let room = pen.area.width.saturating_sub(1);
     let mut texts = words(true);
-    if taken(&texts) > room {
+    let kinds = shares.len() as u16;
+    // A blank before each bar, three after it.
+    let left = room.saturating_sub(taken(&texts, 4)).min(60);
+    let beside = left >= 6 * kinds;
+    if taken(&texts, 2) > room {
         texts = words(false);
     }
-    let left = room.saturating_sub(taken(&texts) + shares.len() as u16).min(60);
     let mut x = 1;
     for ((security, share), text) in shares.iter().zip(texts) {
-        let role = Role::Secured(*security);
-        x = pen.text(x, 0, &text, role);
-        if left >= 12 {
-            // Rounded down: together they are never longer than what is left.
+        x = pen.text(x, 0, &text, Role::Secured(*security));
+        if beside {
             let long = f64::from(left) * *share as f64 / 100.0;
-            x = pen.text(x + 1, 0, &bar(long.floor().max(0.125), f64::from(left), left.into()), role);
+            x = pen.text(x + 1, 0, &bar(long, f64::from(left), left.into()), Role::Secured(*security)) + 1;
         }
-        x += 3;
+        x += 2;
     }
+    if beside || shares.is_empty() {
+        return 1;
+    }
+    // Each part begins with its letter: never by colour alone. The largest takes what rounding leaves.
+    let room = room.saturating_sub(1);
+    let part = |share: u64| ((u64::from(room) * share / 100) as u16).max(1);
+    let rest = shares.iter().skip(1).map(|s| part(s.1)).sum::<u16>();
+    let mut x = 1;
+    for (i, (security, share)) in shares.iter().enumerate() {
+        let wide = if i == 0 { room.saturating_sub(rest) } else { part(*share) };
+        let text = format!("{}{}", security.letter(), "▄".repeat(usize::from(wide).saturating_sub(1)));
+        x = pen.put(x, 1, wide, &text, Role::Secured(*security));
+    }
+    2
 }
 
 /// Says why there is nothing, and what to do.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::mix::{self, Counts, Piece, gravity};
 use super::why::{self, DAYS};
 use crate::model::{
-    BootNs, Certificate, ClientCert, Connection, Inherits, SECURITIES, Security, Tls, Transport,
+    BootNs, Certificate, ClientCert, Connection, Inherits, NameKind, SECURITIES, Security, Tls, Transport,
 };
 use crate::tui::edges::title;
 use crate::tui::figures;
@@ -147,7 +147,7 @@ impl Report {
                 words.push(text(format!("{share} ")));
             }
             let total = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-            words.push(muted(format!("  of {} connections", figures::count(total))));
+            words.push(muted(format!("  of {} connections", figures::exact(total))));
             self.push(Kind::Mixed, e, warn("!"), "mixed", words);
         } else if strength[0] > 0 {
             let newest = at_hand.iter().filter(|c| c.1.status == Security::Plaintext);
@@ -166,7 +166,10 @@ impl Report {
         }
         let counted = e.secured.map_or(0, |c| c[Security::Failed.index()]);
         if reasons.is_empty() && counted > 0 {
-            let words = vec![text(format!("{} in the window", figures::count(counted)))];
+            let words = vec![
+                text(format!("{} in the window", figures::count(counted))),
+                muted("   none of them is at hand to say why"),
+            ];
             return self.push(Kind::Failed, e, bad("×"), "failed", words);
         }
         for (reason, (n, last)) in reasons {
@@ -386,8 +389,11 @@ fn shows(e: &Edge, counts: &Counts, at_hand: &[(&Arc<Connection>, &Tls)]) -> Sho
 
 /// Of each server that speaks TLS: who shows a certificate, and who would not get in.
 fn readiness(shown: &Shown, by_edge: &ByEdge<'_>, findings: &mut Vec<Finding>) {
+    // What a far server may require is not for this side to decide.
+    let is_far = |w: &WorkloadId| matches!(w.kind, NameKind::Address | NameKind::Dns | NameKind::Folded);
     let mut servers: BTreeMap<(&WorkloadId, u16), Vec<(&Edge, Counts)>> = BTreeMap::new();
-    for e in shown.edges.iter().filter(|e| e.id().transport == Transport::Tcp) {
+    let own = |e: &&Edge| e.id().transport == Transport::Tcp && !is_far(&e.id().server);
+    for e in shown.edges.iter().filter(own) {
         if let Some(counts) = e.secured {
             servers.entry((&e.id().server, e.id().port)).or_default().push((e, counts));
         }
@@ -415,9 +421,10 @@ fn readiness(shown: &Shown, by_edge: &ByEdge<'_>, findings: &mut Vec<Finding>) {
                     };
                     let when = match last.known() {
                         Some(at) => format!("   last seen {}", shown.clock.time(at)),
-                        None => "   open now".to_owned(),
+                        None => "   is open now".to_owned(),
                     };
-                    let n = format!(" (n {})", figures::count(n));
+                    let all = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+                    let n = format!(", {} of {}", figures::exact(n), figures::exact(all.max(n)));
                     rows.push(Finding {
                         id: (Kind::Readiness, format!("{key} {:?}", e.id().client)),
                         sign: text(""),
@@ -430,7 +437,7 @@ fn readiness(shown: &Shown, by_edge: &ByEdge<'_>, findings: &mut Vec<Finding>) {
             }
         }
         let all = edges.len();
-        let clients = if all == 1 { "client presents" } else { "clients present" };
+        let clients = if all == 1 { "client always presents" } else { "clients always present" };
         let mut words = vec![text(format!("{with} of {all} {clients} a certificate"))];
         if not_known > 0 {
             words.push(muted(format!(", {not_known} not known")));
