@@ -451,7 +451,7 @@ fn edges_maps_and_top_say_what_is_asked() {
     assert!(served.stop().success());
 }
 
-const COMMANDS: [&str; 10] =
+const COMMANDS: [&str; 11] =
     ["agent", "demo", "doctor", "observe", "list", "audit", "top", "status", "map", "completions", "man"];
 
 #[test]

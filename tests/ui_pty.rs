@@ -24,12 +24,13 @@ const BOUNDS: (Duration, Duration) = if cfg!(debug_assertions) {
 };
 
 /// Something that stands in one view only, whatever the size.
-const VIEWS: [(&str, &str); 5] = [
+const VIEWS: [(&str, &str); 6] = [
     ("1", "1 Map"),
     ("2", "2 Edges"),
     ("3", "3 Connections"),
     ("4", "4 Requests"),
-    ("5", "Loss since the agent started"),
+    ("5", "5 Security"),
+    ("6", "Loss since the agent started"),
 ];
 
 /// Whether the screen was drawn for this height: what was there before has its last line elsewhere.
@@ -52,10 +53,21 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     for (key, mark) in VIEWS {
         t.key(key, mark);
     }
-    for mark in ["1 Map", "2 Edges", "3 Connections", "4 Requests", "5 Agent"] {
+    for mark in ["1 Map", "2 Edges", "3 Connections", "4 Requests", "5 Security", "6 Agent"] {
         t.key("\t", mark);
     }
-    t.type_("\x1b[Z\x1b[Z\x1b[Z");
+    t.key("5", "5 Security");
+    // Shares of how connections are secured, or why there are none; the arrows and Enter do no harm.
+    let security = |text: &str| text.contains("connections on") || text.contains("looked at");
+    t.until("the security or why there is none", security);
+    t.type_("\x1b[B\r");
+    t.until("the finding's edge, or nothing", |text| text.contains("┌ Edge ─") || security(text));
+    if t.text().contains("┌ Edge ─") {
+        t.type_("\x1b");
+        t.until("the security again", |text| security(text) && !text.contains("┌ Edge ─"));
+    }
+    t.key("6", "6 Agent");
+    t.type_("\x1b[Z\x1b[Z\x1b[Z\x1b[Z");
     t.key("", "2 Edges");
     t.until("the edges", |text| text.contains("CLIENT") && text.contains(name));
     t.key("?", "┌ Help ─");
@@ -105,7 +117,7 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     t.resize(cols, rows);
     t.until("the first size", |text| drawn(text, rows));
     // A key that comes at the very moment of a resize may be held back until the next one is pressed.
-    t.press_until("5", "5 Agent");
+    t.press_until("6", "6 Agent");
     t.press_until("2", "2 Edges");
 
     t.type_("q");
@@ -384,7 +396,11 @@ fn a_capture_says_what_it_is_in_every_pane() {
             t.until("the edge", |text| text.contains("8080"));
             t.key("3", "127.0.0.1:8080");
             t.key("4", "GET /broken");
-            t.key("5", "Loss in reading the capture");
+            t.key("5", "5 Security");
+            t.until("shares, or why there are none", |text| {
+                text.contains("connections on") || text.contains("said enough to tell")
+            });
+            t.key("6", "Loss in reading the capture");
             assert!(t.text().contains(&format!("capture {name}.pcap · 20")));
             assert!(!t.text().contains("kernel") && !t.text().contains("Cost"));
             t.type_("q");

@@ -2,6 +2,8 @@
 
 #[path = "asks.rs"]
 pub mod asks;
+#[path = "secures.rs"]
+pub mod secures;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use super::model::{
     AgentInstance, BootNs, Cause, Connection, ConnectionCounts, ConnectionId, ConnectionState, Cost, EdgeKey,
     EdgeSlice, End, EndCounts, EndId, EndState, Endpoint, Entity, EntityId, EntityKind, Event, EventKind,
     Hook, HookState, Isns, LossKind, Name, NameKind, Outcome, Owner, OwnerEvidence, Process, ProcessKey,
-    Role, RoleEvidence, Scope, Seen, Side, Slice, Status, Totals, Transport, UtcOffset, View,
+    Role, RoleEvidence, Scope, Secured, Seen, Side, Slice, Status, Totals, Transport, UtcOffset, View,
 };
 
 use asks::Asks;
@@ -34,6 +36,8 @@ pub struct Flow {
     pub open: u64,
     /// What is asked on them.
     pub asks: Option<Asks>,
+    /// How its connections are secured, in a second.
+    pub secured: fn(u64) -> secures::Mix,
     /// Active only while this holds for the second.
     pub when: fn(u64) -> bool,
 }
@@ -51,6 +55,24 @@ pub struct Shop {
 
 fn transport(port: u16) -> Transport {
     if port == 53 { Transport::Udp } else { Transport::Tcp }
+}
+
+/// Counts an edge's connections by their security.
+fn secure(f: &Flow, t: u64, e: &mut EdgeSlice) {
+    let mix = (f.secured)(t);
+    for view in [View::Client, View::Server] {
+        let c = e.view_mut(view);
+        let mut secured = Secured::default();
+        for (n, to) in [(c.open, &mut secured.open), (c.closed, &mut secured.closed)] {
+            // As many as there are, whatever the shares: the first kind takes what rounding leaves.
+            for (i, (security, share)) in mix.iter().enumerate().rev() {
+                let part = n * share / 100 + u64::from((t * 29) % 100 < n * share % 100);
+                let rest = n - to.iter().sum::<u64>();
+                to[security.index()] = if i == 0 { rest } else { part.min(rest) };
+            }
+        }
+        c.secured = (!mix.is_empty()).then(|| Box::new(secured));
+    }
 }
 
 fn always(_: u64) -> bool {
@@ -73,6 +95,7 @@ impl Shop {
             fails: None,
             open: 0,
             asks: None,
+            secured: secures::unlooked,
             when: always,
         };
         let ask = |asks: Asks, rate: u64| Some(Asks { rate, ..asks });
@@ -83,22 +106,47 @@ impl Shop {
                     open: 40,
                     fails: Some((Outcome::ResetByServer, 19)),
                     asks: Some(asks::HTTP),
+                    secured: secures::plaintext,
                     ..flow(0, 1, 8080, 82.0, 120)
                 },
-                Flow { open: 12, asks: Some(asks::GRPC), ..flow(1, 2, 9001, 41.0, 90) },
+                Flow {
+                    open: 12,
+                    asks: Some(asks::GRPC),
+                    secured: secures::nearly_mutual,
+                    ..flow(1, 2, 9001, 41.0, 90)
+                },
                 Flow {
                     fails: Some((Outcome::Refused, 1000)),
                     when: |t| t > 20,
                     ..flow(1, 3, 9002, 12.0, 80)
                 },
-                Flow { open: 8, asks: Some(asks::SQL), ..flow(1, 4, 5432, 0.0, 70) },
-                Flow { open: 3, asks: ask(asks::SQL, 12), ..flow(2, 4, 5432, 3.3, 70) },
-                Flow { when: |t| t % 90 < 20, ..flow(5, 4, 5432, 0.5, 65) },
-                Flow { open: 2, asks: Some(asks::TLS), ..flow(2, 8, 443, 1.2, 48_000) },
-                Flow { fails: Some((Outcome::TimedOut, 300)), ..flow(2, 6, 25, 0.4, 30_000) },
-                Flow { when: |t| t < 30, ..flow(7, 2, 9001, 2.0, 95) },
-                Flow { open: 1, ..flow(6, 1, 8080, 0.2, 100) },
-                Flow { open: 6, asks: Some(asks::REDIS), ..flow(1, 9, 6379, 0.0, 60) },
+                Flow { open: 8, asks: Some(asks::SQL), secured: secures::older, ..flow(1, 4, 5432, 0.0, 70) },
+                Flow {
+                    open: 3,
+                    asks: ask(asks::SQL, 12),
+                    secured: secures::one_sided,
+                    ..flow(2, 4, 5432, 3.3, 70)
+                },
+                Flow { when: |t| t % 90 < 20, secured: secures::meshed, ..flow(5, 4, 5432, 0.5, 65) },
+                Flow {
+                    open: 2,
+                    asks: Some(asks::TLS),
+                    secured: secures::resuming,
+                    ..flow(2, 8, 443, 1.2, 48_000)
+                },
+                Flow {
+                    fails: Some((Outcome::TimedOut, 300)),
+                    secured: secures::failing,
+                    ..flow(2, 6, 25, 0.4, 30_000)
+                },
+                Flow { when: |t| t < 30, secured: secures::one_sided, ..flow(7, 2, 9001, 2.0, 95) },
+                Flow { open: 1, secured: secures::falling_back, ..flow(6, 1, 8080, 0.2, 100) },
+                Flow {
+                    open: 6,
+                    asks: Some(asks::REDIS),
+                    secured: secures::tunnelled,
+                    ..flow(1, 9, 6379, 0.0, 60)
+                },
                 Flow { asks: Some(asks::DNS), ..flow(1, 10, 53, 0.0, 60) },
             ],
             sequence: 0,
@@ -121,6 +169,7 @@ impl Shop {
                 fails: (i % 17 == 0).then_some((Outcome::Refused, 400)),
                 open: (i % 5) as u64,
                 asks: Some(Asks { rate: 8, ..[asks::HTTP, asks::GRPC, asks::SQL][i % 3] }),
+                secured: [secures::nearly_mutual, secures::plaintext, secures::one_sided][i % 3],
                 when: always,
             });
         }
@@ -232,6 +281,7 @@ impl Shop {
                 let views = if far { &[View::Client][..] } else { &[View::Client, View::Server] };
                 self.ask_for_a_second(&asks, t, &mut e, views);
             }
+            secure(&f, t, &mut e);
             slice.edges.push(e);
         }
         slice
@@ -311,7 +361,10 @@ impl Shop {
             server: side(f.ends.1, Role::Server, server, client),
             outcome,
             changed: at,
-            tls: None,
+            tls: secures::pick((f.secured)(self.sequence), n).map(|status| {
+                let name = |i: usize| self.services[i].0.as_str();
+                Arc::new(secures::tls(status, name(f.ends.0), name(f.ends.1), at))
+            }),
         }
     }
 

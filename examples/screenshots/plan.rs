@@ -28,7 +28,7 @@ pub const PLAN: &[Picture] = &[
         file: "agent",
         title: "webb: the agent, its hooks, losses and cost",
         size: WIDE,
-        keys: &["5"],
+        keys: &["6"],
         shows: &["up 2 min", "inet_sock_set_state"],
         png: false,
     },

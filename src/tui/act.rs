@@ -127,6 +127,7 @@ impl State {
                 Pane::Edges => self.edges.selected = None,
                 Pane::Connections => self.connections.selected = None,
                 Pane::Requests => self.follow_requests(),
+                Pane::Security => self.security.selected = None,
                 Pane::Agent => {}
             }
         }
@@ -138,6 +139,7 @@ impl State {
             Pane::Edges => self.edges.selected.clone().map(Detail::Edge),
             Pane::Connections => self.connections.selected.map(Detail::Connection),
             Pane::Requests => self.requests.selected().map(Detail::Request),
+            Pane::Security => self.security.detail(),
             Pane::Agent => return,
         };
         match detail {
@@ -160,6 +162,7 @@ impl State {
             Pane::Edges => self.edges.selected.clone().map(Detail::Edge),
             Pane::Connections => self.connections.selected.map(Detail::Connection),
             Pane::Requests => self.requests.selected().map(Detail::Request),
+            Pane::Security => self.security.detail(),
             Pane::Agent => None,
         };
         if detail.is_some() {
@@ -182,6 +185,7 @@ impl State {
                     self.follow_requests();
                 }
             }
+            Pane::Security => self.security.step(dy),
             Pane::Agent => self.agent_scroll = self.agent_scroll.saturating_add_signed(dy as i16),
         }
         self.follow();
@@ -209,6 +213,7 @@ impl State {
                     self.follow_requests();
                 }
             }
+            Pane::Security => self.security.step(by),
             Pane::Agent => self.agent_scroll = to(self.agent_scroll),
         }
         self.follow();
@@ -251,6 +256,7 @@ impl State {
             Pane::Requests => {
                 self.requests.selected().map(|e| super::requests::words(&e, self.world.names()))
             }
+            Pane::Security => self.security.selected_text(),
             Pane::Agent => None,
         };
         match text {
@@ -292,6 +298,7 @@ impl State {
                     self.follow_requests();
                 }
             }
+            Pane::Security => self.security.scroll_by(by),
             Pane::Agent => self.agent_scroll = self.agent_scroll.saturating_add_signed(by as i16),
         }
     }
@@ -327,6 +334,11 @@ impl State {
             }
             Hit::Request(sequence) => {
                 let again = self.requests.select(sequence);
+                self.after_click(again);
+            }
+            Hit::Finding(id) => {
+                let again = self.security.selected.as_ref() == Some(&id);
+                self.security.selected = Some(id);
                 self.after_click(again);
             }
             Hit::Connection(id) => {

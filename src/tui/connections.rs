@@ -2,9 +2,9 @@
 //! its first sight to its end; new ones come at the bottom.
 //!
 //! ```text
-//!  TIME      CLIENT       SERVER            STATE             CONNECT      RTT      OUT       IN  PROCESS
-//!  14:03:01  web          api:8080          open               120 µs    60 µs   1.2 kB   3.4 MB  nginx[812] → api[840]
-//!  14:03:02  api          stock:9002        × refused               -        -      0 B      0 B  api[840]
+//!  TIME      CLIENT       SERVER            SEC STATE             CONNECT      RTT      OUT       IN  PROCESS
+//!  14:03:01  web          api:8080          P   ● open             120 µs    60 µs   1.2 kB   3.4 MB  nginx[812] → api[840]
+//!  14:03:02  api          stock:9002        -   × refused               -        -      0 B      0 B  api[840]
 //! ```
 
 use std::collections::{HashMap, VecDeque};
@@ -17,7 +17,7 @@ use super::pen::Pen;
 use super::state::State;
 use super::theme::Role;
 use super::view::{Hit, Hits};
-use crate::model::{Connection, ConnectionId, ConnectionState, End, EntityId, Event, Side, View};
+use crate::model::{Connection, ConnectionId, ConnectionState, EdgeKey, End, EntityId, Event, Side, View};
 use crate::world::{Filter, NameTable, Subject};
 
 /// Rows that are kept: beyond it the oldest that are over go first.
@@ -39,6 +39,7 @@ pub struct Connections {
     order: VecDeque<ConnectionId>,
     visible: Vec<ConnectionId>,
     waiting: VecDeque<Event>,
+    changes: u64,
     scroll: usize,
     height: usize,
 }
@@ -54,6 +55,7 @@ impl Connections {
         let rows = &self.rows;
         self.order.retain(|id| rows.contains_key(id));
         list.into_iter().for_each(|c| self.put(c));
+        self.changes += 1;
     }
 
     /// Something happened; while paused it waits.
@@ -76,6 +78,7 @@ impl Connections {
 
     fn put(&mut self, connection: Arc<Connection>) {
         let id = connection.id;
+        self.changes += 1;
         if self.rows.insert(id, connection).is_none() {
             self.order.push_back(id);
         }
@@ -92,6 +95,24 @@ impl Connections {
     /// A connection that is kept.
     pub fn get(&self, id: ConnectionId) -> Option<&Arc<Connection>> {
         self.rows.get(&id)
+    }
+
+    /// All that are kept.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Connection>> {
+        self.order.iter().filter_map(|id| self.rows.get(id))
+    }
+
+    /// The kept ones on these edges, oldest first.
+    pub fn of<'a>(&'a self, keys: &'a [EdgeKey]) -> impl Iterator<Item = &'a Arc<Connection>> {
+        self.all().filter(|c| {
+            let of = (c.client.entity, c.server.entity, c.server.address.port);
+            keys.iter().any(|k| of == (k.client, k.server, k.port))
+        })
+    }
+
+    /// Rises when what is kept changes.
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// The path of a cgroup, when a connection that is kept knows it.
@@ -193,25 +214,26 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     let names = state.world.names();
     let width = pen.area.width;
     // What fixed columns leave goes to processes where it is enough for them, else to the names.
-    let fixed = [(72, 72), (84, 81), (94, 90), (103, 99)];
+    let fixed = [(68, 67), (76, 76), (88, 85), (98, 94), (107, 103)];
     let used = fixed.into_iter().rev().find(|f| width >= f.0).map_or(63, |f| f.1);
     let left = width.saturating_sub(used + 1);
-    let (processes, wide) = if width >= 103 && left >= PROCESS_MIN {
+    let (processes, wide) = if width >= 107 && left >= PROCESS_MIN {
         (0, left.saturating_sub(PROCESS) / 2)
     } else {
         (u16::MAX, left / 2)
     };
     let (name, server) = (13 + wide.min(12), 17 + wide.min(12));
     // Title, width, right-aligned, narrowest screen that has it.
-    let columns: [(&str, u16, bool, u16); 9] = [
+    let columns: [(&str, u16, bool, u16); 10] = [
         ("TIME", 9, false, 0),
         ("CLIENT", name, false, 0),
         ("SERVER", server, false, 0),
+        ("SEC", 3, false, 68),
         ("STATE", 19, false, 0),
-        ("CONNECT", 8, true, 72),
-        ("RTT", 8, true, 84),
-        ("OUT", 8, true, 94),
-        ("IN", 8, true, 103),
+        ("CONNECT", 8, true, 76),
+        ("RTT", 8, true, 88),
+        ("OUT", 8, true, 98),
+        ("IN", 8, true, 107),
         ("PROCESS", u16::MAX, false, processes),
     ];
     let mut x = 1;
@@ -235,13 +257,16 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let arrow = if c.adopted() { "≤" } else { "" };
         let time = format!("{arrow}{}", state.shown.clock.time(c.opened()));
         let calm = if c.state.is_over() { Role::Muted } else { Role::Text };
-        let cells: [(String, Role); 9] = [
+        let none = || (figures::NONE.to_owned(), Role::Muted);
+        let secured = c.tls.as_ref().map_or_else(none, |t| super::security::letter(t.status));
+        let cells: [(String, Role); 10] = [
             (time.replace('≤', "<"), calm),
             (
                 names.workload(c.client.entity).id.bare().to_owned(),
                 if c.state.is_over() { calm } else { Role::Strong },
             ),
             (format!("{}:{}", names.workload(c.server.entity).id.bare(), c.server.address.port), calm),
+            secured,
             (words, role),
             (micros(connect), calm),
             (micros(end.and_then(|(_, e)| e.seen.srtt_us).map(u64::from)), calm),

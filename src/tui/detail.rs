@@ -37,7 +37,7 @@ pub fn draw(state: &State, what: &Detail, pen: &mut Pen<'_>) -> bool {
             None => gone("This workload has had no connection for five minutes."),
         },
         Detail::Connection(id) => match state.connections.get(*id) {
-            Some(c) => detail_connection::lines(state, c),
+            Some(c) => detail_connection::lines(state, c, width),
             None => gone("This connection is no longer kept: newer ones took its place."),
         },
         Detail::Request(event) => detail_request::lines(state, event, width),

@@ -10,13 +10,13 @@
 
 use super::connections::state_words;
 use super::detail::{Line, heading, muted, text};
-use super::figures;
 use super::state::State;
 use super::theme::Role;
+use super::{figures, security};
 use crate::model::{BootNs, Connection, End, Side, View};
 
-/// The lines.
-pub fn lines(state: &State, c: &Connection) -> Vec<Line> {
+/// The lines, for a width.
+pub fn lines(state: &State, c: &Connection, width: u16) -> Vec<Line> {
     let names = state.world.names();
     let clock = &state.shown.clock;
     let name = |side: &Side| names.workload(side.entity).id.name.to_string();
@@ -48,6 +48,12 @@ pub fn lines(state: &State, c: &Connection) -> Vec<Line> {
         text(format!("{} to the server, {} back", figures::bytes(out), figures::bytes(back))),
         muted(c.view().map_or_else(String::new, |(v, _)| format!("  ({}'s view)", v.as_str()))),
     ]);
+    lines.push(Vec::new());
+    lines.push(heading("Security"));
+    match &c.tls {
+        Some(tls) => lines.extend(security::why(tls, clock, state.shown.now, width)),
+        None => lines.push(vec![muted("nobody looked: 6 shows what the agent sees and what not")]),
+    }
     for (title, side, view) in [("Client", &c.client, View::Client), ("Server", &c.server, View::Server)] {
         lines.push(Vec::new());
         lines.push(heading(title));

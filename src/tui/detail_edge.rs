@@ -21,9 +21,9 @@
 use super::detail::{Line, entities, heading, muted, text};
 use super::pen::{groups, spark};
 use super::shown::{Edge, Trouble};
-use super::state::State;
+use super::state::{Pane, State};
 use super::theme::Role;
-use super::{detail_asked, edges, figures};
+use super::{detail_asked, edges, figures, security};
 use crate::model::{Counters, EntityId, Hist, OUTCOMES, Transport, View};
 
 /// The lines, for a width.
@@ -54,6 +54,12 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         lines.push(vec![muted(success)]);
     }
     detail_asked::summary(e, &mut lines);
+    lines.extend(shares(e));
+    // Who comes from the findings asks why; who comes from elsewhere how it does.
+    let why_first = state.pane == Pane::Security;
+    if why_first {
+        why(state, e, width, &mut lines);
+    }
     lines.push(Vec::new());
     lines.push(vec![
         (format!("{:<11}", "Time").into(), Role::Accent),
@@ -116,6 +122,9 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
     lines.push(vec![muted(format!("           {from}{gap}{to}"))]);
     lines.push(Vec::new());
     both_views(e, &mut lines);
+    if !why_first {
+        why(state, e, width, &mut lines);
+    }
     lines.push(Vec::new());
     lines.push(heading("Evidence"));
     let role = if e.id().role_known {
@@ -137,6 +146,46 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
         entities(state, &ids, 3, &mut lines);
     }
     lines
+}
+
+/// `M mTLS 97 %  P plaintext 3 %  of 2,153 connections`.
+fn shares(e: &Edge) -> Option<Line> {
+    let counts = e.secured.as_ref()?;
+    let total = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
+    let mut line: Line = Vec::new();
+    for (kind, share) in security::percents(counts) {
+        let (letter, role) = security::letter(kind);
+        line.push((format!("{letter} {} ", security::name(kind)).into(), role));
+        line.push(text(format!("{share} %  ")));
+    }
+    line.push(muted(format!("of {} connections", figures::exact(total))));
+    Some(line)
+}
+
+/// Why its connections are as secure as they are: of each kind the newest that is at hand.
+fn why(state: &State, e: &Edge, width: u16, lines: &mut Vec<Line>) {
+    if e.secured.is_none() {
+        return;
+    }
+    lines.push(Vec::new());
+    lines.push(heading("Why it is called so secure"));
+    let newest = state.looked.as_ref().map_or(&[][..], |l| &l.secured);
+    for (i, c) in newest.iter().enumerate() {
+        let Some(tls) = &c.tls else { continue };
+        if i > 0 {
+            lines.push(Vec::new());
+        }
+        let when = match c.closed().known() {
+            Some(at) => format!("ended {}", state.shown.clock.time(at)),
+            None => "open".to_owned(),
+        };
+        let newest = format!("newest of {}: ", tls.status.letter());
+        lines.push(vec![muted(newest + &format!("{} → {}, {when}", c.client.address, c.server.address))]);
+        lines.extend(security::why(tls, &state.shown.clock, state.shown.now, width));
+    }
+    if newest.is_empty() {
+        lines.push(vec![muted("none of its connections is at hand; one appears here as it opens or ends")]);
+    }
 }
 
 /// Both views beside each other: nothing ever adds them.

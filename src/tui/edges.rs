@@ -1,10 +1,10 @@
 //! Edges: a table of who talks to whom. Columns have fixed widths; those that do not fit are left out.
 //!
 //! ```text
-//!  CLIENT   SERVER     PORT PROTO      CONN/s  OPEN   REQ/s    ERR        p50        p99  TREND
-//!  api      stock      9002              12.0     0       -  100 %          -          -  ×××××××× refused
-//!  web      api        8080 http         8.40    40     820  1.9 %  8.20 ms     41 ms     ▂▂▃▇▅▂▃▂
-//!  api      vault      8200 tls          0.20     3       -    0 %  3.10 ms t   12 ms t   ▁▁▂▁▁▂▁▁
+//!  CLIENT   SERVER     PORT PROTO     SEC       CONN/s  OPEN   REQ/s    ERR        p50        p99  TREND
+//!  api      stock      9002           -           12.0     0       -  100 %          -          -  ×××××××× refused
+//!  web      api        8080 http      P           8.40    40     820  1.9 %  8.20 ms     41 ms     ▂▂▃▇▅▂▃▂
+//!  api      vault      8200 tls       M97 P3      0.20     3       -    0 %  3.10 ms t   12 ms t   ▁▁▂▁▁▂▁▁
 //! ```
 //!
 //! Trouble stands first, then rate; rows keep their order until the person sorts or five quiet
@@ -17,6 +17,7 @@ use ratatui::layout::Rect;
 
 use super::figures;
 use super::pen::{Pen, columns, eighth, groups};
+use super::security;
 use super::shown::{Edge, Latency, Reason, Shown, Trouble, trouble_first};
 use super::state::State;
 use super::theme::Role;
@@ -28,8 +29,12 @@ use crate::world::{EdgeId, Filter};
 const QUIET_MS: u64 = 5_000;
 /// Columns that the trend, with the reason of failures, needs at least.
 const TREND_MIN: u16 = 16;
-/// Below so many columns names are shorter.
+/// Below so many columns there is room for the reason of failures only.
 const NARROW: u16 = 76;
+/// Below so many columns names are shorter.
+const SHORT_NAMES: u16 = 84;
+/// Below so many columns security is letters only.
+const LETTERS: u16 = 100;
 /// Columns of the longest reason of a failure, and of the longest short form.
 const REASON: u16 = 17;
 /// See [`REASON`].
@@ -55,6 +60,8 @@ pub enum Column {
     Failed,
     /// Main protocol.
     Protocol,
+    /// How connections are secured.
+    Security,
     /// Requests per second.
     Requests,
     /// Median latency of requests, else of turns.
@@ -88,23 +95,24 @@ const fn spec(column: Column, title: &'static str, width: u16, right: bool, rank
     Spec { column, title, width, right, rank }
 }
 
-static COLUMNS: [Spec; 16] = [
+static COLUMNS: [Spec; 17] = [
     spec(Column::Client, "CLIENT", 14, false, 0),
     spec(Column::Server, "SERVER", 14, false, 0),
     spec(Column::Port, "PORT", 5, true, 1),
-    spec(Column::Protocol, "PROTO", 9, false, 5),
-    spec(Column::Rate, "CONN/s", 7, true, 4),
-    spec(Column::Open, "OPEN", 5, true, 7),
+    spec(Column::Protocol, "PROTO", 9, false, 6),
+    spec(Column::Security, "SEC", 8, false, 4),
+    spec(Column::Rate, "CONN/s", 7, true, 5),
+    spec(Column::Open, "OPEN", 5, true, 8),
     spec(Column::Requests, "REQ/s", 7, true, 3),
     spec(Column::Failed, "ERR", 6, true, 0),
-    spec(Column::Latency50, "p50  ", 9, true, 6),
-    spec(Column::Latency90, "p90  ", 9, true, 10),
+    spec(Column::Latency50, "p50  ", 9, true, 7),
+    spec(Column::Latency90, "p90  ", 9, true, 11),
     spec(Column::Latency99, "p99  ", 9, true, 2),
-    spec(Column::Connect99, "CON p99", 7, true, 12),
-    spec(Column::Rtt, "RTT p50", 7, true, 9),
-    spec(Column::Retransmits, "RETR", 5, true, 11),
-    spec(Column::Out, "OUT", 9, true, 8),
-    spec(Column::In, "IN", 9, true, 8),
+    spec(Column::Connect99, "CON p99", 7, true, 13),
+    spec(Column::Rtt, "RTT p50", 7, true, 10),
+    spec(Column::Retransmits, "RETR", 5, true, 12),
+    spec(Column::Out, "OUT", 9, true, 9),
+    spec(Column::In, "IN", 9, true, 9),
 ];
 
 /// State of the table.
@@ -124,12 +132,15 @@ pub struct Edges {
     rows: usize,
     /// Whether anything was ever asked: where nothing is decoded or timed, connections matter more.
     asked: bool,
+    /// Whether security was ever looked at.
+    looked: bool,
 }
 
 impl Edges {
     /// Takes over what is shown.
     pub fn settle(&mut self, shown: &Shown, filter: &Filter, now_ms: u64, quiet_ms: u64, height: u16) {
         self.asked |= shown.edges.iter().any(|e| e.requests > 0 || e.latency.is_some());
+        self.looked |= shown.edges.iter().any(|e| e.secured.is_some());
         let known: HashSet<&EdgeId> = self.order.iter().collect();
         let first = known.is_empty();
         let new: Vec<EdgeId> =
@@ -222,6 +233,10 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
         Column::Open => b.open.cmp(&a.open),
         Column::Failed => share(b).total_cmp(&share(a)),
         Column::Protocol => a.protocol_words().cmp(&b.protocol_words()),
+        Column::Security => {
+            let gravest = |e: &Edge| e.secured.as_ref().map_or(u8::MAX, security::gravest);
+            gravest(a).cmp(&gravest(b))
+        }
         Column::Requests => b.request_rate.total_cmp(&a.request_rate),
         Column::Latency50 => latency(|l| l.p50),
         Column::Latency90 => latency(|l| l.p90),
@@ -234,22 +249,28 @@ fn compare(column: Column, a: &Edge, b: &Edge) -> std::cmp::Ordering {
     }
 }
 
-/// Columns of a cell; names give way on a narrow screen.
-fn name_width(c: &Spec, width: u16) -> u16 {
-    if width < NARROW && matches!(c.column, Column::Client | Column::Server) { c.width - 2 } else { c.width }
+/// Columns of a cell; names and security give way on a narrow screen.
+fn cell_width(c: &Spec, width: u16) -> u16 {
+    match c.column {
+        Column::Client | Column::Server if width < SHORT_NAMES => c.width - 2,
+        Column::Security if width < LETTERS => 3,
+        _ => c.width,
+    }
 }
 
 /// The columns that fit, and the extra width of each of the two names.
-fn layout(width: u16, asked: bool) -> (Vec<&'static Spec>, u16) {
+fn layout(width: u16, (asked, looked): (bool, bool)) -> (Vec<&'static Spec>, u16) {
     let mut chosen: Vec<&Spec> = COLUMNS.iter().collect();
     let rank = |c: &Spec| match c.column {
         // Where nothing is asked, connections and their time stand for it.
-        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 13,
+        Column::Requests | Column::Latency50 | Column::Latency90 | Column::Latency99 if !asked => 14,
+        // Where nobody looked there is nothing to see.
+        Column::Security if !looked => 15,
         Column::Connect99 if !asked => 2,
         Column::Rate if !asked => 3,
         _ => c.rank,
     };
-    let total = |c: &[&Spec]| c.iter().map(|c| name_width(c, width) + 1).sum::<u16>() + 1;
+    let total = |c: &[&Spec]| c.iter().map(|c| cell_width(c, width) + 1).sum::<u16>() + 1;
     let trend = match width {
         100.. => TREND_MIN + 8,
         NARROW.. => TREND_MIN,
@@ -270,9 +291,9 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     if edges.visible.is_empty() {
         return super::view::empty(state, pen, "edges");
     }
-    let (chosen, extra) = layout(pen.area.width, edges.asked);
+    let (chosen, extra) = layout(pen.area.width, (edges.asked, edges.looked));
     let width = pen.area.width;
-    let wide = |c: &Spec| name_width(c, width) + if c.rank == 0 && !c.right { extra } else { 0 };
+    let wide = |c: &Spec| cell_width(c, width) + if c.rank == 0 && !c.right { extra } else { 0 };
     let mut x = 1;
     for c in &chosen {
         let w = wide(c);
@@ -301,8 +322,13 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let mut x = 1;
         for c in &chosen {
             let w = wide(c);
-            let (text, role) = cell(c.column, e);
-            pen.cell(x, y, w, &text, role, c.right);
+            if let (Column::Security, Some(counts)) = (c.column, &e.secured) {
+                let pieces = if w < c.width { security::letters(counts) } else { security::pieces(counts) };
+                pen.pieces(x, y, pieces.into_iter().map(|p| (p.0.into(), p.1)));
+            } else {
+                let (text, role) = cell(c.column, e);
+                pen.cell(x, y, w, &text, role, c.right);
+            }
             x += w + 1;
         }
         trend(pen, trend_at, y, (shown, seconds), e);
@@ -337,6 +363,7 @@ fn cell(column: Column, e: &Edge) -> (String, Role) {
         Column::Rate => (figures::sig3(e.rate), idle),
         Column::Open => (figures::count(e.open), idle),
         Column::Protocol => (e.protocol_words().into_owned(), idle),
+        Column::Security => (figures::NONE.into(), Role::Muted),
         Column::Requests if e.requests == 0 => (figures::NONE.into(), Role::Muted),
         Column::Requests => (figures::at_least(figures::sig3(e.request_rate), e.undecoded > 0), idle),
         Column::Failed => (figures::share(e.err().0, e.err().1), reason_role(e)),

@@ -122,15 +122,12 @@ impl Clock {
             return NONE.into();
         }
         let zone = i64::from(self.zone.unwrap_or(0));
-        let days = ((self.utc.unix_ns(at) / 1_000_000_000) as i64 + zone).div_euclid(86_400);
-        // Years begin in March here, so that the leap day is the last one; 146,097 days are 400 years.
-        let day = days + 719_468;
-        let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
-        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-        format!("{:04}-{month:02}-{day:02}", era * 400 + year + i64::from(month <= 2))
+        date((self.utc.unix_ns(at) / 1_000_000_000) as i64 + zone)
+    }
+
+    /// Seconds since 1970.
+    pub fn unix(&self, at: BootNs) -> i64 {
+        (self.utc.unix_ns(at) / 1_000_000_000).try_into().unwrap_or(i64::MAX)
     }
 
     fn with(&self, at: BootNs, millis: bool) -> String {
@@ -145,6 +142,19 @@ impl Clock {
         let fraction = if millis { format!(".{ms:03}") } else { String::new() };
         format!("{:02}:{:02}:{:02}{fraction}{z}", s / 3600, s / 60 % 60, s % 60)
     }
+}
+
+/// `2026-11-22` of seconds since 1970; a peer may say anything.
+pub fn date(unix: i64) -> String {
+    let days = unix.div_euclid(86_400);
+    // Years begin in March here, so that the leap day is the last one; 146,097 days are 400 years.
+    let day = days + 719_468;
+    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let (day, month) = (day - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    format!("{:04}-{month:02}-{day:02}", era * 400 + year + i64::from(month <= 2))
 }
 
 /// `10.0.0.7:80`, `[::1]:80`.

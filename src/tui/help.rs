@@ -11,7 +11,7 @@ use super::pen::{Pen, columns};
 use super::state::State;
 use super::theme::Role;
 
-const SIGNS: [(&str, &str); 17] = [
+const SIGNS: [(&str, &str); 19] = [
     ("conn/s", "connections begun per second"),
     ("req/s", "decoded requests per second"),
     ("820/s", "on the map: requests, else connections"),
@@ -26,8 +26,10 @@ const SIGNS: [(&str, &str); 17] = [
     ("RTT p50", "median of the smoothed round-trip times"),
     ("OUT IN", "payload to the server, from the server"),
     ("(n 12)", "the figure rests on 12 values only"),
+    ("SEC P T M R", "plaintext, TLS, mutual TLS, resumed"),
+    ("SEC I U F ?", "implied by mesh, tunnel, failed, unknown"),
     ("━ ═ ╌ ×", "lines: selected, busiest, idle, failing"),
-    ("loss", "what could not be seen; 5 says why"),
+    ("loss", "what could not be seen; 6 says why"),
     ("?→", "roles unknown: lower port stands as server"),
 ];
 

@@ -66,7 +66,7 @@ use KeyCode::{BackTab, Char, Down, End, Enter, Esc, F, Home, Left, PageDown, Pag
 
 static TABLE: &[Key] = &[
     key!("?", "opens and closes this help", "help", [], A::Help, [(Char('?'), NONE), (F(1), NONE)]),
-    key!("Enter", "opens the detail of what is selected", "open", [Map Edges Connections Requests], A::Open, [(Enter, NONE)]),
+    key!("Enter", "opens the detail of what is selected", "open", [Map Edges Connections Requests Security], A::Open, [(Enter, NONE)]),
     key!("Esc", "closes, clears the filter, or deselects", "", [], A::Back, [(Esc, NONE)]),
     key!(
         "Tab Shift-Tab",
@@ -81,7 +81,8 @@ static TABLE: &[Key] = &[
     key!("2", "shows the edges", "", [], A::Show(Pane::Edges), [(Char('2'), NONE)]),
     key!("3", "shows the connections", "", [], A::Show(Pane::Connections), [(Char('3'), NONE)]),
     key!("4", "shows the requests", "", [], A::Show(Pane::Requests), [(Char('4'), NONE)]),
-    key!("5", "shows the agent", "", [], A::Show(Pane::Agent), [(Char('5'), NONE)]),
+    key!("5", "shows the security", "", [], A::Show(Pane::Security), [(Char('5'), NONE)]),
+    key!("6", "shows the agent", "", [], A::Show(Pane::Agent), [(Char('6'), NONE)]),
     key!("/", "filters: to:api port:80 proto:dns err !web", "filter", [], A::Filter, [(Char('/'), NONE)]),
     key!("↑ k", "moves up", "", [], A::Up, [(Up, NONE), (Char('k'), NONE)]),
     key!("↓ j", "moves down", "", [], A::Down, [(Down, NONE), (Char('j'), NONE)]),
@@ -99,7 +100,7 @@ static TABLE: &[Key] = &[
     key!("Space", "pauses; what happens meanwhile is kept", "pause", [], A::Pause, [(Char(' '), NONE)]),
     key!("w", "window of all figures: 10 s, 60 s, 5 min", "window", [], A::Window, [(Char('w'), NONE)]),
     key!("t", "theme: dark, light, mono", "theme", [], A::Theme, [(Char('t'), NONE)]),
-    key!("y", "copies name and address (by OSC 52)", "", [Map Edges Connections Requests], A::Copy, [(Char('y'), NONE)]),
+    key!("y", "copies name and address (by OSC 52)", "", [Map Edges Connections Requests Security], A::Copy, [(Char('y'), NONE)]),
     key!("Ctrl-z", "suspends; fg comes back", "", [], A::Suspend, [(Char('z'), CTRL)]),
     key!("q Ctrl-c", "leaves", "quit", [], A::Quit, [(Char('q'), NONE), (Char('c'), CTRL)]),
 ];

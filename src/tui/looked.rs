@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::connections::Connections;
 use super::requests::Requests;
 use super::shown::Edge;
-use crate::model::{BootNs, Event, Shape, TargetCounts, Verdict, View};
+use crate::model::{BootNs, Connection, Event, Shape, TargetCounts, Verdict, View};
 use crate::world::{AskedPoint, EdgeId, Timed, World};
 
 /// Requests of each kind that are shown.
@@ -31,13 +32,21 @@ pub struct Looked {
     pub slowest: Vec<Arc<Event>>,
     /// The newest of them that failed.
     pub failed: Vec<Arc<Event>>,
+    /// The newest connection of each kind of security that is at hand, the worst first.
+    pub secured: Vec<Arc<Connection>>,
     /// Answers among them, the most frequent first.
     pub answers: Vec<(String, Verdict, usize)>,
 }
 
 impl Looked {
     /// Looks.
-    pub fn new(world: &World, edge: &Edge, requests: &Requests, until: BootNs, seconds: u64) -> Looked {
+    pub fn new(
+        world: &World,
+        edge: &Edge,
+        (requests, connections): (&Requests, &Connections),
+        until: BootNs,
+        seconds: u64,
+    ) -> Looked {
         let keys = &edge.row.keys;
         let view = edge.row.shown().0;
         let timed = edge.latency.map_or(Timed::Requests, |l| l.timed);
@@ -52,6 +61,7 @@ impl Looked {
             seen: 0,
             slowest: Vec::new(),
             failed: Vec::new(),
+            secured: newest_of_each(connections, edge),
             answers: Vec::new(),
         };
         for event in requests.of(keys) {
@@ -82,4 +92,19 @@ impl Looked {
     pub fn is_of(&self, id: &EdgeId, until: BootNs, seconds: u64) -> bool {
         self.id == *id && self.until == until && self.seconds == seconds
     }
+}
+
+/// What of an edge's connections is to be explained.
+fn newest_of_each(connections: &Connections, edge: &Edge) -> Vec<Arc<Connection>> {
+    let mut newest: Vec<(u8, Arc<Connection>)> = Vec::new();
+    for c in connections.of(&edge.row.keys) {
+        let Some(status) = c.tls.as_ref().map(|t| super::security::gravity(t.status)) else { continue };
+        match newest.iter_mut().find(|n| n.0 == status) {
+            Some(n) if n.1.opened() <= c.opened() => n.1 = c.clone(),
+            Some(_) => {}
+            None => newest.push((status, c.clone())),
+        }
+    }
+    newest.sort_by_key(|n| n.0);
+    newest.into_iter().map(|n| n.1).collect()
 }

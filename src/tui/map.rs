@@ -62,6 +62,8 @@ pub struct Pair {
     pub asked: bool,
     /// Whether requests may have been missed.
     pub incomplete: bool,
+    /// Connections by their security; all 0 where nobody looked.
+    pub secured: super::security::Counts,
 }
 
 /// State of the map.
@@ -359,6 +361,9 @@ fn pair(shown: &Shown, filter: &Filter, client: &WorkloadId, server: &WorkloadId
             pair.idle &= e.is_idle();
             pair.asked &= e.requests > 0 || e.rate == 0.0;
             pair.incomplete |= e.undecoded > 0;
+            if let Some(counts) = &e.secured {
+                super::security::add(&mut pair.secured, counts);
+            }
         }
     }
     pair.edges.sort_by(|a, b| trouble_first(&shown.edges[*a], &shown.edges[*b]));

@@ -8,7 +8,7 @@
 //! | `state.rs`, `act.rs` | the state; keys and mouse change it |
 //! | `shown.rs` | what panes show, worked out once per slice |
 //! | `view.rs` | the frame around all panes |
-//! | `map.rs` `edges.rs` `connections.rs` `requests.rs` `agent.rs` `help.rs` | the panes |
+//! | `map.rs` `edges.rs` `connections.rs` `requests.rs` `security/` `agent.rs` `help.rs` | the panes |
 //! | `detail.rs` `detail_*.rs` `heat.rs` | what opens beside or over them |
 //! | `looked.rs` | what an edge's detail needs beside its row |
 //! | `keys.rs` | the key table |
@@ -34,6 +34,7 @@ mod pen;
 mod requests;
 mod run;
 mod screen;
+mod security;
 mod shown;
 mod state;
 #[cfg(test)]

@@ -382,7 +382,7 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
             "sudo webb sees requests.".to_owned(),
         ),
         Some((why, advice)) if !decoded => {
-            let advice = if advice.is_empty() { "5 shows what the agent sees and what not." } else { advice };
+            let advice = if advice.is_empty() { "6 shows what the agent sees and what not." } else { advice };
             (format!("Requests are not decoded: {why}."), advice.to_owned())
         }
         _ if decoded && state.capture => {
@@ -398,11 +398,11 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
         ),
         _ if state.capture => (
             "No request was found in this capture.".to_owned(),
-            "The edges (2) show who talks to whom; 5 shows how the file was read.".to_owned(),
+            "The edges (2) show who talks to whom; 6 shows how the file was read.".to_owned(),
         ),
         _ => (
             "No request was seen yet.".to_owned(),
-            "They appear here as they are answered; 5 shows what the agent watches.".to_owned(),
+            "They appear here as they are answered; 6 shows what the agent watches.".to_owned(),
         ),
     };
     let y = pen.area.height / 3;

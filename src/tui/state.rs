@@ -13,6 +13,7 @@ use super::looked::Looked;
 use super::map::Map;
 use super::pen::clean;
 use super::requests::Requests;
+use super::security::Security;
 use super::shown::Shown;
 use super::theme::Theme;
 use super::view::{Areas, Hits};
@@ -31,12 +32,15 @@ pub enum Pane {
     Connections,
     /// Single requests.
     Requests,
+    /// How connections are secured, and what is wrong with it.
+    Security,
     /// The agent itself.
     Agent,
 }
 
 /// All views in their order.
-pub const PANES: [Pane; 5] = [Pane::Map, Pane::Edges, Pane::Connections, Pane::Requests, Pane::Agent];
+pub const PANES: [Pane; 6] =
+    [Pane::Map, Pane::Edges, Pane::Connections, Pane::Requests, Pane::Security, Pane::Agent];
 
 impl Pane {
     /// Its name in the tab line.
@@ -46,6 +50,7 @@ impl Pane {
             Pane::Edges => "Edges",
             Pane::Connections => "Connections",
             Pane::Requests => "Requests",
+            Pane::Security => "Security",
             Pane::Agent => "Agent",
         }
     }
@@ -153,6 +158,8 @@ pub struct State {
     pub connections: Connections,
     /// The requests.
     pub requests: Requests,
+    /// The findings.
+    pub security: Security,
     /// What the detail of an edge shows beside its row.
     pub looked: Option<Box<Looked>>,
     /// First line of the agent that is shown.
@@ -313,6 +320,10 @@ impl State {
         if let (Some(area), Pane::Requests) = (areas.list, self.pane) {
             self.requests.settle(&self.filter.filter, self.world.names(), self.shown.now, area.height);
         }
+        if let (Some(area), Pane::Security) = (areas.list, self.pane) {
+            let filter = &self.filter.filter;
+            self.security.settle((&self.shown, &self.connections), filter, self.world.names(), area.height);
+        }
         self.look();
     }
 
@@ -324,15 +335,21 @@ impl State {
         };
         let Some(edge) = self.shown.edge(id) else { return };
         if self.looked.as_ref().is_none_or(|l| !l.is_of(id, self.shown.now, self.window_s)) {
+            let at_hand = (&self.requests, &self.connections);
             self.looked =
-                Some(Box::new(Looked::new(&self.world, edge, &self.requests, self.shown.now, self.window_s)));
+                Some(Box::new(Looked::new(&self.world, edge, at_hand, self.shown.now, self.window_s)));
         }
     }
 
     /// What has to be streamed for what is looked at.
     pub fn wants(&self) -> [Want; 4] {
-        let connections =
-            self.pane == Pane::Connections || matches!(self.detail, Some(Detail::Connection(_)));
+        let connections = match &self.detail {
+            _ if matches!(self.pane, Pane::Connections | Pane::Security) => true,
+            Some(Detail::Connection(_)) => true,
+            // Why its connections are as secure as they are.
+            Some(Detail::Edge(id)) => self.shown.edge(id).is_some_and(|e| e.secured.is_some()),
+            _ => false,
+        };
         // Of a capture the header says whether it is whole.
         let agent = self.pane == Pane::Agent || self.capture;
         let (requests, port) = match &self.detail {

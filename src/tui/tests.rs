@@ -116,7 +116,7 @@ fn the_map_shows_what_is_wrong_where_and_since_when() {
         "orders :9001",
         "stock :9002",
         "refused",
-        "/s ──▶",
+        "/s U ──▶",
         "× api → stock :9002",
         "since 22:13:41Z",
     ] {
@@ -220,14 +220,14 @@ fn the_selection_follows_the_edge() {
 
 #[test]
 fn keys_may_come_faster_than_frames() {
-    for first in ['1', '2', '3', '4', '5'] {
+    for first in ['1', '2', '3', '4', '5', '6'] {
         let mut state = fed(&mut Shop::demo(), 45);
         let keys = [KeyCode::Char(first), KeyCode::Down, KeyCode::PageDown, KeyCode::Enter, KeyCode::Up];
         for code in keys {
             state.key(&KeyEvent::new(code, KeyModifiers::NONE));
         }
         // Below the newest connection or request the list follows again: nothing is selected.
-        assert_eq!(state.detail.is_some(), matches!(first, '1' | '2'), "pane {first}");
+        assert_eq!(state.detail.is_some(), matches!(first, '1' | '2' | '5'), "pane {first}");
         assert!(!text(&mut state, 80, 24).is_empty());
     }
 }
@@ -275,14 +275,16 @@ fn keys_lead_through_the_views() {
     press(&mut state, "\t");
     assert_eq!((state.pane, state.wants()), (Pane::Requests, wants(false, true, None, false)));
     press(&mut state, "\t");
+    assert_eq!((state.pane, state.wants()), (Pane::Security, wants(true, false, None, false)));
+    press(&mut state, "\t");
     assert_eq!((state.pane, state.wants()), (Pane::Agent, wants(false, false, None, true)));
     press(&mut state, "\t");
     assert_eq!(state.pane, Pane::Map);
-    // The detail of an edge on which something is asked shows some of its requests.
+    // The detail of an edge shows some of what is asked on it, and of connections why they are secure.
     press(&mut state, "2");
     state.edges.selected = edge_on(&state, 8080);
     press(&mut state, "\n");
-    assert_eq!(state.wants(), wants(false, true, Some(8080), false));
+    assert_eq!(state.wants(), wants(true, true, Some(8080), false));
     press(&mut state, "1?");
     assert!(text(&mut state, 120, 40).contains("opens and closes this help"));
     press(&mut state, "\x1b");
@@ -394,7 +396,7 @@ fn empty_views_explain_themselves() {
         screen.contains("No connections in the last 60 s in scope shop.") && screen.contains("w widens"),
         "{screen}"
     );
-    press(&mut state, "5");
+    press(&mut state, "6");
     assert!(text(&mut state, 80, 24).contains("Asking the agent"));
     assert_eq!(text(&mut state, 30, 5).trim(), "webb needs 40x10, this is 30x5");
 }
@@ -410,7 +412,7 @@ fn a_silent_stream_is_not_called_live() {
 fn ascii_has_no_other_glyph() {
     let mut state = fed(&mut Shop::demo(), 45);
     state.ascii = true;
-    for keys in ["1", "2", "3", "4", "\n", "5", "?", "\x1b1→\n", "e"] {
+    for keys in ["1", "2", "3", "4", "\n", "5", "↓\n", "6", "?", "\x1b1→\n", "e"] {
         press(&mut state, keys);
         assert!(text(&mut state, 130, 40).is_ascii());
     }
@@ -420,7 +422,7 @@ fn ascii_has_no_other_glyph() {
 fn mono_has_no_colour_on_any_screen() {
     let mut state = fed(&mut Shop::demo(), 45);
     state.theme = Theme::Mono;
-    for keys in ["1", "2", "↓↓\n", "3", "4", "↑\n", "5", "?"] {
+    for keys in ["1", "2", "↓↓\n", "3", "4", "↑\n", "5", "↓\n", "6", "?"] {
         press(&mut state, keys);
         let buf = draw(&mut state, 120, 40);
         assert!(
@@ -479,7 +481,7 @@ fn a_frame_of_300_edges_is_quick() {
     let mut shop = Shop::large(60, 300);
     let mut state = fed(&mut shop, 120);
     assert_eq!(state.shown.edges.len(), 300);
-    for (keys, what) in [("1", "map"), ("2", "edges")] {
+    for (keys, what) in [("1", "map"), ("2", "edges"), ("5", "security")] {
         press(&mut state, keys);
         draw(&mut state, 200, 60);
         let mut least = [Duration::MAX; 2];
@@ -505,7 +507,7 @@ proptest! {
     #[test]
     fn no_size_and_no_keys_do_harm(
         width in 1u16..=130, height in 1u16..=60,
-        keys in "[1-5?/qwertsSyeE \n\x1b\t↑↓←→gGhjkl]{0,12}",
+        keys in "[1-6?/qwertsSyeE \n\x1b\t↑↓←→gGhjkl]{0,12}",
         clicks in proptest::collection::vec((0u16..130, 0u16..60), 0..4),
         large in any::<bool>(), ascii in any::<bool>(),
     ) {

@@ -6,6 +6,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use crate::model::Security;
+
 /// What a piece of the screen means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
@@ -25,6 +27,8 @@ pub enum Role {
     Warn,
     /// Failing now.
     Bad,
+    /// A letter of security, and what stands for it.
+    Secured(Security),
 }
 
 /// A mapping of roles to styles.
@@ -86,6 +90,27 @@ impl Theme {
             (Role::Bad, Theme::Dark) => colour(Color::LightRed, Modifier::BOLD),
             (Role::Bad, Theme::Light) => colour(Color::Red, Modifier::BOLD),
             (Role::Bad, Theme::Mono) => plain.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            (Role::Secured(security), _) => self.secured(security),
+        }
+    }
+
+    /// The letter says what it is, the colour how calm one may be: what is open to read warns, what
+    /// failed is bad, what is encrypted on both sides' word is in order.
+    fn secured(self, security: Security) -> Style {
+        let plain = Style::new();
+        match (security, self) {
+            (Security::Plaintext, _) => self.style(Role::Warn),
+            (Security::Failed, _) => self.style(Role::Bad),
+            (Security::Mtls, Theme::Mono) => plain.add_modifier(Modifier::BOLD),
+            (Security::Mtls, _) => plain.fg(Color::Green).add_modifier(Modifier::BOLD),
+            (Security::Implied | Security::Tunnel, Theme::Dark | Theme::Light) => plain.fg(Color::Green),
+            (Security::Tls, Theme::Dark) => plain.fg(Color::Cyan),
+            (Security::Tls, Theme::Light) => plain.fg(Color::Blue),
+            (Security::Resumed, Theme::Dark) => plain.fg(Color::LightBlue),
+            (Security::Resumed, Theme::Light) => plain.fg(Color::Cyan),
+            (Security::Unknown, Theme::Dark | Theme::Light) => plain.add_modifier(Modifier::ITALIC),
+            (Security::Unknown, Theme::Mono) => plain.add_modifier(Modifier::DIM),
+            (_, Theme::Mono) => plain,
         }
     }
 }
@@ -110,6 +135,10 @@ mod tests {
         for role in ROLES {
             let s = Theme::Mono.style(role);
             assert_eq!((s.fg, s.bg), (None, None), "{role:?}");
+        }
+        for security in crate::model::SECURITIES {
+            let s = Theme::Mono.style(Role::Secured(security));
+            assert_eq!((s.fg, s.bg), (None, None), "{security:?}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  webb  demo · 8 workloads · 11 edges · last 60 s   312 conn/s  1.93k req/s  err 0.8 %  p99 41 ms  ● live
-//!  1 Map  2 Edges  3 Connections  4 Requests  5 Agent                                / type to filter
+//!  1 Map  2 Edges  3 Connections  4 Requests  5 Security  6 Agent                    / type to filter
 //!  (the view; the detail beside it from 120 columns on, else over it)
 //!  ? help  Enter open  Tab view  / filter  s sort  Space pause  w window  t theme  q quit
 //! ```
@@ -13,10 +13,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
 use super::pen::{Pen, columns, to_ascii};
+use super::security::FindingId;
 use super::shown::{Shown, Trouble};
 use super::state::{Detail, Link, PANES, Pane, State};
 use super::theme::Role;
-use super::{agent, connections, detail, edges, figures, help, keys, map, requests};
+use super::{agent, connections, detail, edges, figures, help, keys, map, requests, security};
 use crate::model::{ConnectionId, Hook, HookState, Status};
 use crate::world::{EdgeId, Timed, WorkloadId};
 
@@ -50,6 +51,8 @@ pub enum Hit {
     Connection(ConnectionId),
     /// A request, by its number.
     Request(u64),
+    /// A finding.
+    Finding(FindingId),
 }
 
 /// What was drawn where; the last one added lies on top.
@@ -122,6 +125,7 @@ pub fn draw(state: &State, buf: &mut Buffer) -> Hits {
             Pane::Edges => edges::draw(state, &mut pen, &mut hits),
             Pane::Connections => connections::draw(state, &mut pen, &mut hits),
             Pane::Requests => requests::draw(state, &mut pen, &mut hits),
+            Pane::Security => security::draw(state, &mut pen, &mut hits),
             Pane::Agent => agent::draw(state, &mut pen),
         }
     }
@@ -305,8 +309,14 @@ fn liveness(state: &State) -> (String, Role) {
 }
 
 fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
+    let line = &state.filter;
+    let width = pen.area.width;
+    // Titles of the views that are not shown make way for what the person typed.
+    let typed = columns(&line.text) + if line.error.is_some() { 40 } else { 20 };
+    let titles = PANES.iter().map(|p| columns(p.title()) + 4).sum::<u16>() + 1;
+    let is_typed = line.editing || line.error.is_some() || !line.text.is_empty();
+    let narrow = width < 60 || (is_typed && titles + typed > width);
     let mut x = 1;
-    let narrow = pen.area.width < 60;
     for (i, pane) in PANES.into_iter().enumerate() {
         let current = state.pane == pane;
         let start = x;
@@ -317,16 +327,17 @@ fn tabs(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         hits.add(Rect::new(pen.area.x + start, pen.area.y + 1, x - start, 1), Hit::Tab(pane));
         x += if narrow { 1 } else { 2 };
     }
-    let room = pen.area.width.saturating_sub(x);
-    let line = &state.filter;
+    let room = width.saturating_sub(x);
     let (text, role) = match (&line.error, line.editing, line.text.is_empty()) {
         (Some(error), _, _) => (format!("/ {}  {error}", line.text), Role::Bad),
         (None, true, _) => (format!("/ {}▏", line.text), Role::Accent),
         // What is not seen has to be said where it is missed, not only on the Agent pane.
+        (None, false, true) if state.is_limited() && room < 40 => ("sock_diag only".to_owned(), Role::Warn),
         (None, false, true) if state.is_limited() => (
             "sock_diag only: short connections and failures are not seen; sudo webb sees them".to_owned(),
             Role::Warn,
         ),
+        (None, false, true) if room < 16 => ("/ to filter".to_owned(), Role::Muted),
         (None, false, true) => ("/ type to filter".to_owned(), Role::Muted),
         (None, false, false) => (format!("/ {}  (Esc clears)", line.text), Role::Accent),
     };
@@ -397,11 +408,11 @@ pub fn empty(state: &State, pen: &mut Pen<'_>, what: &str) {
         ),
         _ if state.capture => (
             format!("No connections in the last {window} of this capture."),
-            "w widens the window; 5 shows how the file was read and what is missing.".to_owned(),
+            "w widens the window; 6 shows how the file was read and what is missing.".to_owned(),
         ),
         _ => (
             format!("No connections in the last {window} in scope {scope}."),
-            "w widens the window; 5 shows what the agent watches and what it cannot see.".to_owned(),
+            "w widens the window; 6 shows what the agent watches and what it cannot see.".to_owned(),
         ),
     };
     let y = pen.area.height / 3;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::names::{Workload, WorkloadId};
-use crate::model::{BootNs, Counters, EdgeKey, Outcome, Transport, View};
+use crate::model::{BootNs, Counters, EdgeKey, Outcome, SECURITIES, Transport, View};
 
 /// Identity of a row: stable while it is on the screen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,6 +41,8 @@ pub struct Point {
     /// Something worked: where requests are decoded one of them, else a handshake, a clean end, or
     /// payload.
     pub good: bool,
+    /// Which kinds of security were there, a bit each, at [`crate::model::Security::index`].
+    pub secured: u8,
 }
 
 impl Point {
@@ -93,6 +95,14 @@ impl EdgeRow {
             .map(|o| (o, c.failed(o)))
             .filter(|(_, n)| *n > 0)
             .max_by_key(|(_, n)| *n)
+    }
+
+    /// Connections of the window by their security, at [`crate::model::Security::index`]: open at its
+    /// end, or closed in it. `None` where nobody looked.
+    pub fn secured(&self) -> Option<[u64; 8]> {
+        let secured = self.shown().1.secured.as_deref()?;
+        let counts = SECURITIES.map(|s| secured.of(s));
+        counts.iter().any(|n| *n > 0).then_some(counts)
     }
 
     /// Whether nothing happened in the window.

@@ -8,7 +8,8 @@ use super::merge::{EdgeSum, close, merge_adjacent, merge_view_beside};
 use super::names::NameTable;
 use super::rows::{EdgeId, EdgeRow, Point, WorkloadRow};
 use crate::model::{
-    AgentInstance, BootNs, Counters, EdgeKey, EdgeSlice, EntityId, Loss, Outcome, Slice, UtcOffset,
+    AgentInstance, BootNs, Counters, EdgeKey, EdgeSlice, EntityId, Loss, Outcome, SECURITIES, Security,
+    Slice, UtcOffset,
 };
 
 /// Slices of 1 s that are kept.
@@ -293,6 +294,10 @@ impl Trend {
         p.bytes += c.bytes_to_server + c.bytes_to_client;
         p.connect_max_us = p.connect_max_us.max(c.connect_us.max());
         p.good |= is_good(c);
+        if let Some(secured) = &c.secured {
+            let here = |s: Security| u8::from(secured.of(s) > 0) << s.index();
+            p.secured |= SECURITIES.into_iter().fold(0, |bits, s| bits | here(s));
+        }
         let Some(asked) = &c.asked else { return };
         for t in asked.protocols.iter().map(|p| &p.tally) {
             p.requests = p.requests.saturating_add(t.requests);

@@ -7,6 +7,7 @@ use super::canvas::{Canvas, RIGHT, Stroke, glyph};
 use super::{Map, Pair, Selected, inside, words};
 use crate::tui::figures;
 use crate::tui::pen::{Pen, columns};
+use crate::tui::security;
 use crate::tui::shown::{Edge, Shown, Trouble};
 use crate::tui::state::State;
 use crate::tui::theme::Role;
@@ -60,11 +61,14 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let Some((x, y, width)) = route.label else { continue };
         let Some((lx, ly)) = on(x, y) else { continue };
         let room = width.saturating_sub(1);
-        let (text, role) = label(pair, shown, room);
-        let used = columns(&text);
+        let pieces = secured_label(pair, shown, room);
+        let used: u16 = pieces.iter().map(|piece| columns(&piece.0)).sum();
         // What does not fit is left out: a line without a label is not broken.
         if used > 0 && used <= room && ly < area.height {
-            p.put(lx + (width - 1 - used), ly, used, &text, role);
+            let mut x = lx + (width - 1 - used);
+            for (text, role) in pieces {
+                x = p.text(x, ly, &text, role);
+            }
         }
     }
     for id in &map.graph.nodes {
@@ -154,6 +158,32 @@ fn lines(map: &Map) -> Canvas {
         canvas.path(map.graph.edges[i].0, i, stroke, &r.corners, r.join_from);
     }
     canvas
+}
+
+/// What stands on a line, with how it is secured: a mix in percent where there is room, else letters;
+/// where there is only room for one of both, trouble goes before letters and letters before calm.
+fn secured_label(pair: &Pair, shown: &Shown, width: u16) -> Vec<security::Piece> {
+    let plain = |width| vec![label(pair, shown, width)];
+    let all = security::letters(&pair.secured);
+    if all.is_empty() || (pair.idle && pair.open == 0) {
+        return plain(width);
+    }
+    let wide = |pieces: &[security::Piece]| pieces.iter().map(|p| columns(&p.0)).sum::<u16>();
+    for letters in [security::pieces(&pair.secured), all.clone()] {
+        // Its own blank after it; the one before is the label's.
+        let (text, role) = label(pair, shown, width.saturating_sub(wide(&letters) + 1));
+        let blank = if text.ends_with(' ') { "" } else { " " };
+        if text.is_empty() || wide(&letters) + 1 + columns(&text) + columns(blank) > width {
+            continue;
+        }
+        let mut out = vec![(format!("{text}{blank}"), role)];
+        out.extend(letters);
+        out.push((" ".to_owned(), Role::Text));
+        return out;
+    }
+    let plain = plain(width);
+    let calm = pair.trouble == Trouble::None || plain.iter().all(|p| p.0.is_empty());
+    if calm && wide(&all) <= width { all } else { plain }
 }
 
 /// What stands on a line: at most `width` columns, with what matters most. The rate is that of

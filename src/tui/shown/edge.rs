@@ -107,6 +107,9 @@ pub struct Edge {
     pub rtt: Option<u64>,
     /// Segments retransmitted.
     pub retransmits: u64,
+    /// Connections of the window by their security, at [`crate::model::Security::index`]; `None` where
+    /// nobody looked.
+    pub secured: Option<[u64; 8]>,
     /// When something last happened, when it did.
     pub active: Option<BootNs>,
 }
@@ -145,6 +148,7 @@ impl Edge {
             connect: two(&c.connect_us),
             rtt: c.srtt_us.quantile(0.5),
             retransmits: c.retransmits,
+            secured: row.secured(),
             active,
             row,
         }
