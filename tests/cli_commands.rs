@@ -77,6 +77,13 @@ fn lists_maps_and_status_say_the_same_in_every_format() {
     assert!(open.iter().all(|c| c["state"] == "open" && c["role_known"] == true && c["adopted"] == false));
     let all = served.objects(&["list", "connections", "--all", "-o", "json"]);
     valid("connection", &all);
+    // An audit of the same speaks of each of them, whether it waited or not.
+    for wait in ["0", "1"] {
+        let audit = served.objects(&["audit", "--wait", wait, "-o", "json"]);
+        valid("audit", &audit);
+        let told = sum(&audit, "connections") + sum(&audit, "silent");
+        assert_eq!(told, all.len() as u64, "{audit:?}");
+    }
     assert_eq!(all.len() as u64, DONE + HELD);
     assert_eq!(all.iter().filter(|c| c["outcome"] == "clean").count() as u64, DONE);
     assert_eq!(sum(&all, "bytes_to_server"), (DONE + HELD) * 100);
