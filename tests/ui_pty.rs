@@ -84,11 +84,11 @@ fn tour(mut t: Term, (cols, rows): (u16, u16), name: &str) {
     t.key("/", "▏");
     t.key("nothing-has-this-name", "No edges match");
     t.type_("\x1b");
-    t.until("no filter", |text| text.contains("CLIENT") && text.contains("/ type to filter"));
+    t.until("no filter", |text| text.contains("CLIENT") && text.contains("to filter"));
     t.type_(&format!("/{name}\r"));
     t.until("the edges that fit", |text| text.contains(&format!("/ {name}")) && text.contains("CLIENT"));
     t.type_("\x1b");
-    t.until("no filter", |text| text.contains("/ type to filter"));
+    t.until("no filter", |text| text.contains("to filter"));
 
     let sorted = |text: &str| {
         let head = text.lines().find(|l| l.contains("CLIENT")).unwrap_or_default().to_owned();

@@ -9,8 +9,8 @@
 //!  ! expires 6 d   orders                  CN=orders  spiffe://demo/ns/shop/sa/orders   issuer CN=demo-ca
 //!  ! plaintext     web → api :8080         820 req/s   the first bytes are HTTP/1.1 in the clear
 //!  ? unknown       api → postgres :5432    4 × older than webb
-//!  · strict ready? orders :9001            1 of 2 clients present a certificate
-//!                    batch                 T sends none: it was not asked for one   last seen 14:03:01
+//!  · strict ready? orders :9001            1 of 2 clients always present a cert
+//!                    batch                 T not asked, last seen 14:03:01, 44 of 44
 //! ```
 
 mod mix;

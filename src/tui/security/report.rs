@@ -414,14 +414,14 @@ fn readiness(shown: &Shown, by_edge: &ByEdge<'_>, findings: &mut Vec<Finding>) {
                 Shows3::NotKnown => not_known += 1,
                 Shows3::None(last, status, certificate, n) => {
                     let how = match (status, certificate) {
-                        (Security::Plaintext, _) => " speaks plaintext",
-                        (_, ClientCert::Declined) => " was asked for one, and sent none",
-                        (_, ClientCert::NotAsked) => " sends none: it was not asked for one",
-                        _ => " sends none",
+                        (Security::Plaintext, _) => " plaintext",
+                        (_, ClientCert::Declined) => " asked, sent none",
+                        (_, ClientCert::NotAsked) => " not asked",
+                        _ => " sent none",
                     };
                     let when = match last.known() {
-                        Some(at) => format!("   last seen {}", shown.clock.time(at)),
-                        None => "   is open now".to_owned(),
+                        Some(at) => format!(", last seen {}", shown.clock.time(at)),
+                        None => ", open now".to_owned(),
                     };
                     let all = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
                     let n = format!(", {} of {}", figures::exact(n), figures::exact(all.max(n)));
@@ -438,7 +438,7 @@ fn readiness(shown: &Shown, by_edge: &ByEdge<'_>, findings: &mut Vec<Finding>) {
         }
         let all = edges.len();
         let clients = if all == 1 { "client always presents" } else { "clients always present" };
-        let mut words = vec![text(format!("{with} of {all} {clients} a certificate"))];
+        let mut words = vec![text(format!("{with} of {all} {clients} a cert"))];
         if not_known > 0 {
             words.push(muted(format!(", {not_known} not known")));
         }
