@@ -38,7 +38,7 @@ pub fn run(data: &[u8]) {
 
 fn read(data: &[u8], step: usize) -> Option<Counts> {
     let mut capture = Capture::new(Trickle(data, step), Some(data.len() as u64)).ok()?.with_connections(32);
-    let mut track = Track::new(TrackConfig { node: 1, connections: 48, strict: false });
+    let mut track = Track::new(TrackConfig::new(1, 48));
     let (mut sealed, mut ends) = (BootNs(0), 0u64);
     loop {
         let more = capture.next(&mut |o| track.observe(o)).ok()?;

@@ -114,7 +114,7 @@ pub fn run(data: &[u8]) {
 }
 
 fn observe(mut input: Input<'_>) {
-    let mut track = Track::new(TrackConfig { node: 1, connections: 6, strict: false });
+    let mut track = Track::new(TrackConfig::new(1, 6));
     let mut now = 1_000_000u64;
     let mut said = [[0u32; 2]; 16];
     let (mut sealed, mut pieces, mut facts, mut requests) = (BootNs(0), 0u64, 0u64, 0u64);
