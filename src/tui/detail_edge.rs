@@ -168,7 +168,7 @@ fn why(state: &State, e: &Edge, width: u16, lines: &mut Vec<Line>) {
         return;
     }
     lines.push(Vec::new());
-    lines.push(heading("Why it is called so secure"));
+    lines.push(heading("Security: why"));
     let newest = state.looked.as_ref().map_or(&[][..], |l| &l.secured);
     for (i, c) in newest.iter().enumerate() {
         let Some(tls) = &c.tls else { continue };
