@@ -352,10 +352,11 @@ impl Track {
         let undecoded = flow.conversation.take_undecoded();
         let missed = flow.conversation.take_missed();
         let protocol = flow.conversation.protocol();
-        if flow.conversation.is_opaque() && !std::mem::replace(&mut flow.recognised, true) {
-            if let Some(protocol) = protocol {
-                self.asked.recognised(&mut self.rows, key, view, protocol);
-            }
+        if flow.conversation.is_opaque()
+            && !std::mem::replace(&mut flow.recognised, true)
+            && let Some(protocol) = protocol
+        {
+            self.asked.recognised(&mut self.rows, key, view, protocol);
         }
         if flow.is_exhausted() && !std::mem::replace(&mut flow.ignored, true) {
             self.flows.opaque.push(id);
