@@ -41,6 +41,22 @@ pub const PLAN: &[Picture] = &[
         png: false,
     },
     Picture {
+        file: "requests",
+        title: "webb: what is asked, as it is asked",
+        size: WIDE,
+        keys: &["4"],
+        shows: &["GET", "200"],
+        png: false,
+    },
+    Picture {
+        file: "security",
+        title: "webb: how connections are secured, and what is not right with it",
+        size: WIDE,
+        keys: &["5"],
+        shows: &["mTLS", "plaintext", "strict ready?"],
+        png: false,
+    },
+    Picture {
         file: "help",
         title: "webb: the keys",
         size: WIDE,

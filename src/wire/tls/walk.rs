@@ -211,7 +211,11 @@ impl Walk {
                 let other: usize = self.sides.iter().map(|s| s.messages.size()).sum();
                 let mine = self.side(from).messages.size();
                 let most = CERTIFICATE.min(BOTH.saturating_sub(other - mine));
-                while let Some(message) = self.side(from).messages.next(&mut body, most) {
+                // As when the same bytes come one by one.
+                while self.follows(from)
+                    && !self.is_settled()
+                    && let Some(message) = self.side(from).messages.next(&mut body, most)
+                {
                     self.message(from, message);
                 }
             }

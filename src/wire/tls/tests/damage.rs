@@ -280,3 +280,25 @@ proptest! {
         prop_assert!(watch.is_settled());
     }
 }
+
+/// A hello that contradicts itself ends the walk: what stands behind it in the same record is not read,
+/// however the bytes come.
+#[test]
+fn nothing_is_read_behind_a_hello_that_contradicts_itself() {
+    let mut hello = vec![1, 0, 0, 40, 3, 3];
+    hello.extend([7; 32]);
+    hello.extend([255, 0, 0, 0, 0, 0]);
+    let record = [&[0x16, 3, 1, 0, 52][..], &hello, &[15, 0, 0, 4, 1, 2, 3, 4]].concat();
+    let mut whole = Watch::new(false);
+    whole.bytes(Speaker::Client, BootNs(1), 0, 0, &record);
+    let mut cut = Watch::new(false);
+    for (i, byte) in record.iter().enumerate() {
+        cut.bytes(Speaker::Client, BootNs(1), i as u64, 0, &[*byte]);
+    }
+    assert_eq!(whole.verdict(), cut.verdict());
+    assert!(
+        whole.verdict().evidence.iter().any(|e| e.contains("contradicts itself")),
+        "{:?}",
+        whole.verdict()
+    );
+}
