@@ -53,7 +53,7 @@ pub const PLAN: &[Picture] = &[
         title: "webb: how connections are secured, and what is not right with it",
         size: WIDE,
         keys: &["5"],
-        shows: &["mTLS", "plaintext", "strict ready?"],
+        shows: &["plaintext", "strict ready?"],
         png: false,
     },
     Picture {
