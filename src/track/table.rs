@@ -526,6 +526,7 @@ impl Track {
     pub(super) fn mark_met(&mut self, key: u64, view: View) {
         if let Some(row) = self.rows.get_mut(&key) {
             row.met[slot(view)] = true;
+            row.missed[slot(view)] = false;
         }
     }
 

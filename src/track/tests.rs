@@ -178,7 +178,7 @@ fn roles_of_adopted_ends_follow_from_listeners() {
 }
 
 #[test]
-fn what_a_complete_walk_does_not_meet_is_gone() {
+fn what_two_complete_walks_do_not_meet_is_gone() {
     let mut t = table();
     t.apply(Fact::End(fact(1, Role::Client, 20, Moment::Established)));
     t.apply(Fact::End(fact(2, Role::Client, 20, Moment::Established)));
@@ -187,10 +187,16 @@ fn what_a_complete_walk_does_not_meet_is_gone() {
     t.apply(Fact::Alive(id(4)));
     t.apply(Fact::WalkEnded { at: BootNs(31), complete: false });
     assert!(t.flush(BootNs(0)).events.is_empty(), "nothing follows from a walk that was cut short");
-    t.apply(Fact::WalkBegan { at: BootNs(40) });
-    t.apply(Fact::Alive(id(4)));
-    t.apply(Fact::WalkEnded { at: BootNs(41), complete: true });
-    let events = t.flush(BootNs(0)).events;
+    let mut walk = |t: &mut Track, met: &[u64]| {
+        t.apply(Fact::WalkBegan { at: BootNs(40) });
+        met.iter().for_each(|cookie| t.apply(Fact::Alive(id(*cookie))));
+        t.apply(Fact::WalkEnded { at: BootNs(41), complete: true });
+        t.flush(BootNs(0)).events
+    };
+    assert!(walk(&mut t, &[4]).is_empty(), "one may miss it");
+    assert!(walk(&mut t, &[4, 2]).is_empty(), "it is there again");
+    assert!(walk(&mut t, &[4]).is_empty());
+    let events = walk(&mut t, &[4]);
     assert_eq!(events.len(), 1);
     assert_eq!(events[0].2.outcome, Some(Outcome::Unknown));
     assert_eq!(t.counts().live, 1);

@@ -46,6 +46,8 @@ pub(super) struct Tracked {
     pub endings: [Option<Ending>; 2],
     /// Each end, if open, was met by the running walk.
     pub met: [bool; 2],
+    /// Each end, if open, was not met by the last complete walk: by one more, and it is gone.
+    pub missed: [bool; 2],
     /// Its handshake was counted.
     pub counted_established: bool,
     /// Its end was counted.
@@ -130,6 +132,7 @@ impl Tracked {
             published: None,
             endings: [None, None],
             met: [false, false],
+            missed: [false, false],
             counted_established: false,
             counted_over: false,
             roles_told: false,
@@ -188,6 +191,7 @@ impl Tracked {
         std::mem::swap(&mut connection.client, &mut connection.server);
         self.endings.swap(0, 1);
         self.met.swap(0, 1);
+        self.missed.swap(0, 1);
         if let Some(heard) = &mut self.heard {
             heard.flip();
         }

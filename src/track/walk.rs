@@ -81,10 +81,14 @@ impl Track {
         if complete {
             let mut gone = Vec::new();
             // Only TCP ends are walked.
-            for row in self.rows.values().filter(|r| r.connection.transport == Transport::Tcp) {
+            for row in self.rows.values_mut().filter(|r| r.connection.transport == Transport::Tcp) {
                 for view in [View::Client, View::Server] {
                     let open = row.side(view).end.as_ref().filter(|e| e.state < EndState::Closed);
-                    gone.extend(open.filter(|_| !row.met[slot(view)]).map(|e| e.id));
+                    let Some(id) = open.map(|e| e.id).filter(|_| !row.met[slot(view)]) else { continue };
+                    // A list that changes while it is walked may hide one: it is gone when two do not meet it.
+                    if std::mem::replace(&mut row.missed[slot(view)], true) {
+                        gone.push(id);
+                    }
                 }
             }
             gone.into_iter().for_each(|id| self.vanish(id, at));
