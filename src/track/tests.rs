@@ -187,7 +187,7 @@ fn what_two_complete_walks_do_not_meet_is_gone() {
     t.apply(Fact::Alive(id(4)));
     t.apply(Fact::WalkEnded { at: BootNs(31), complete: false });
     assert!(t.flush(BootNs(0)).events.is_empty(), "nothing follows from a walk that was cut short");
-    let mut walk = |t: &mut Track, met: &[u64]| {
+    let walk = |t: &mut Track, met: &[u64]| {
         t.apply(Fact::WalkBegan { at: BootNs(40) });
         met.iter().for_each(|cookie| t.apply(Fact::Alive(id(*cookie))));
         t.apply(Fact::WalkEnded { at: BootNs(41), complete: true });
