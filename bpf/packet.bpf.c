@@ -175,6 +175,17 @@ static __always_inline int is_first(struct bpf_sock *sk, struct webb_sock *s, co
 	return !tp || tp->rcv_nxt == g->seq;
 }
 
+/* A greeting, a word before STARTTLS with its answer, and a hello, with room for one more exchange. */
+#define BEGINNING 8
+
+/* How a connection begins, and where a later message begins TLS. */
+static __always_inline int is_beginning(struct __sk_buff *skb, const struct webb_sock *s, const struct segment *g)
+{
+	if (s->mode == WEBB_MODE_OFF || s->mode == WEBB_MODE_TLS)
+		return s->mode == WEBB_MODE_TLS;
+	return s->way[0].count + s->way[1].count < BEGINNING || (g->turned && is_hello(skb, g));
+}
+
 static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 {
 	struct bpf_sock *sk = skb->sk;
@@ -209,7 +220,7 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 	g.seq = bpf_ntohl(tcp.seq);
 	g.ack = bpf_ntohl(tcp.ack);
 	if (s->role == WEBB_LISTENER) {
-		if (c->decode == WEBB_DECODE_ON && received)
+		if ((c->decode == WEBB_DECODE_ON || c->decode == WEBB_DECODE_HELLO) && received)
 			early(skb, s, &g, tcp.from, tcp.to);
 		return;
 	}
@@ -225,6 +236,8 @@ static __always_inline void segment(struct __sk_buff *skb, __u32 received)
 		g.turned = other->last;
 	if (fresh || !(g.flags & WEBB_P_SENT)) {
 		if (c->decode == WEBB_DECODE_ON && s->mode != WEBB_MODE_OFF)
+			said(skb, sk, s, &g, received);
+		else if (c->decode == WEBB_DECODE_HELLO && is_beginning(skb, s, &g))
 			said(skb, sk, s, &g, received);
 		else if (c->decode == WEBB_DECODE_SHED && (s->mode == WEBB_MODE_TLS || is_hello(skb, &g)))
 			said(skb, sk, s, &g, received);

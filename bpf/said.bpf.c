@@ -256,8 +256,11 @@ static __always_inline void passed(struct webb_flow *f, __u32 seq, __u32 end, __
 static __always_inline void told(struct __sk_buff *skb, struct webb_sock *s, struct webb_flow *f, struct segment *g,
 				 __u32 received)
 {
+	struct webb_config *c = get_config();
 	__u32 got, cap, room;
 
+	if (!c)
+		return;
 	if (s->mode == WEBB_MODE_FRAMES || begins_http2(skb, s, f, g, received)) {
 		frames(skb, s, f, g, received & 1);
 		return;
@@ -267,7 +270,7 @@ static __always_inline void told(struct __sk_buff *skb, struct webb_sock *s, str
 		return;
 	}
 	got = g->turned || !s->way[received & 1].count ? 0 : f->got[received & 1];
-	room = received == s->asking || s->asking > 1 ? CAP_LARGE : CAP_SMALL;
+	room = c->decode != WEBB_DECODE_HELLO && (received == s->asking || s->asking > 1) ? CAP_LARGE : CAP_SMALL;
 	if (got >= room)
 		return;
 	if (!got && begins_tls(skb, s, f, g)) {

@@ -253,7 +253,7 @@ enum webb_mode {
 };
 
 enum webb_decode {
-	WEBB_DECODE_OFF = 0,
+	WEBB_DECODE_HELLO = 0, /* how connections begin, and TLS handshakes; nothing else */
 	WEBB_DECODE_ON = 1,
 	WEBB_DECODE_SHED = 2, /* for want of processor time: messages are counted, not captured */
 };

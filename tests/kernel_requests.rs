@@ -12,7 +12,9 @@ use common::net::{Netns, wire};
 use common::{Cgroup, Workload, asker, needs_root, settled, until, until_for, watch, watch_requests};
 use serde_json::Value;
 use webb::agent::Agent;
-use webb::model::{Asked, Event, EventClass, Filter, HookState, LossKind, Protocol, Request, Tally, View};
+use webb::model::{
+    Asked, Event, EventClass, Filter, HookState, LossKind, Protocol, Request, Security, Tally, View,
+};
 
 fn asked(agent: &Agent, server: SocketAddr, view: View) -> Asked {
     counted(agent, server, view).asked.map(|a| *a).unwrap_or_default()
@@ -107,9 +109,42 @@ fn without_decoding_turns_are_still_measured_and_nothing_is_captured() {
         assert!(a.protocols.is_empty() && a.targets.is_empty());
     }
     assert!(requests(&agent).is_empty());
+    assert_eq!(verdicts(&agent, server_of(&truth)), [(Security::Plaintext, false); 2]);
     let hooks = agent.store().status().hooks;
     let off = hooks.iter().find(|h| h.datum.contains("request")).expect("a hook says that it is off");
     assert!(matches!(&off.state, HookState::Off(why) if why.contains("--no-requests")), "{off:?}");
+}
+
+/// Verdicts on the connections to a server, and whether they are by their protocol.
+fn verdicts(agent: &Agent, server: SocketAddr) -> Vec<(Security, bool)> {
+    let tls = to(agent, server).into_iter().filter_map(|c| c.tls.clone());
+    tls.map(|t| (t.status, t.evidence.iter().any(|e| e.starts_with("its bytes are http")))).collect()
+}
+
+/// A workload of two connections that are open before anybody watches.
+fn older(cgroup: &Cgroup) -> Workload {
+    let args = ["both", "--connections", "2", "--requests", "400", "--rate", "100"];
+    let workload = Workload::spawn(cgroup.command(asker()).args(args));
+    // The connections are made at once; requests follow for eight seconds.
+    until("it is connected", || {
+        let pid = workload.child.id();
+        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
+        (fds >= 8).then_some(())
+    });
+    workload
+}
+
+/// Of what was open before webb it is known that it is in the clear, also where requests are not decoded.
+#[test]
+fn a_connection_older_than_webb_is_known_to_be_in_the_clear() {
+    needs_root();
+    let cgroup = Cgroup::new("older-clear");
+    let mut workload = older(&cgroup);
+    let agent = watch(&[&cgroup]);
+    let server = server_of(&workload.line());
+    settled(&agent);
+    assert_eq!(verdicts(&agent, server), [(Security::Plaintext, true); 2]);
+    assert!(requests(&agent).is_empty());
 }
 
 /// A connection that was open before webb is decoded from its next request on.
@@ -117,14 +152,7 @@ fn without_decoding_turns_are_still_measured_and_nothing_is_captured() {
 fn a_connection_older_than_webb_is_decoded() {
     needs_root();
     let cgroup = Cgroup::new("older");
-    let args = ["both", "--connections", "2", "--requests", "400", "--rate", "100"];
-    let mut workload = Workload::spawn(cgroup.command(asker()).args(args));
-    // The connections are made at once; requests follow for eight seconds.
-    until("it is connected", || {
-        let pid = workload.child.id();
-        let fds = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count();
-        (fds >= 8).then_some(())
-    });
+    let mut workload = older(&cgroup);
     let agent = watch_requests(&[&cgroup]);
     let truth = workload.line();
     settled(&agent);

@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{Cgroup, Workload, connections, needs_root, until, watch_requests};
+use common::{Cgroup, Workload, connections, needs_root, until, watch, watch_requests};
 use webb::agent::Agent;
 use webb::model::{ClientCert, Connection, Handshake, Inherits, Security, Tls};
 
@@ -27,7 +27,21 @@ fn verdicts_are_what_both_ends_say() {
     needs_root();
     let cgroup = Cgroup::new("tls");
     let agent = watch_requests(&[&cgroup]);
-    let dir = std::env::temp_dir().join(format!("webb-tls-{}", std::process::id()));
+    compare(&agent, &cgroup);
+}
+
+/// Where requests are not decoded, handshakes are read all the same.
+#[test]
+fn without_decoding_verdicts_are_the_same() {
+    needs_root();
+    let cgroup = Cgroup::new("hellos");
+    let agent = watch(&[&cgroup]);
+    compare(&agent, &cgroup);
+}
+
+fn compare(agent: &Agent, cgroup: &Cgroup) {
+    let name = cgroup.path.file_name().unwrap();
+    let dir = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&dir).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/handshakes.py");
     let mut workload = Workload::spawn(cgroup.command("python3").arg(script).arg(dir.to_str().unwrap()));
@@ -37,12 +51,12 @@ fn verdicts_are_what_both_ends_say() {
     std::fs::remove_dir_all(&dir).unwrap();
     let mut wrong = Vec::new();
     let handshakes = truth["handshakes"].as_array().unwrap();
-    assert_eq!(handshakes.len(), 2 * 11);
+    assert_eq!(handshakes.len(), 2 * 13);
     for (i, t) in handshakes.iter().enumerate() {
         let port = t["port"].as_u64().unwrap();
         let nth = handshakes[..i].iter().filter(|h| h["port"] == t["port"]).count();
         let tls = until("a verdict", || {
-            let row = to_port(&agent, port).get(nth)?.clone();
+            let row = to_port(agent, port).get(nth)?.clone();
             row.tls.clone().filter(|tls| is_final(tls) || row.state.is_over())
         });
         let case = t["case"].as_str().unwrap();

@@ -89,7 +89,8 @@ impl Agent {
                 let identity = Identity::spawn(identity_config(&options)).map_err(|e| e.to_string())?;
                 let track = Track::new(TrackConfig {
                     strict: options.source.strict,
-                    looks: options.source.decoding == Decoding::On,
+                    looks: source.sees_bytes(),
+                    decodes: options.source.decoding == Decoding::On,
                     ..TrackConfig::new(boot_hash(), live_limit)
                 });
                 let scopes =

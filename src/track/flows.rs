@@ -28,6 +28,8 @@ pub(super) struct Flow {
     pub(super) conversation: Conversation,
     pub(super) watch: Watch,
     streams: [Stream; 2],
+    /// It was open before it was watched.
+    pub(super) adopted: bool,
     /// Nothing of an adopted end's streams was seen yet.
     begun: [bool; 2],
     /// Its protocol, which is not decoded, was counted.
@@ -51,6 +53,7 @@ impl Flow {
             conversation: Conversation::new(adopted),
             watch: Watch::new(adopted),
             streams,
+            adopted,
             begun: [!adopted; 2],
             recognised: false,
             ignored: false,
@@ -348,22 +351,29 @@ impl Track {
 
     /// Counts what a decoder has told, and gives its list back for the next time.
     fn tell(&mut self, key: u64, view: View, id: EndId, at: BootNs, mut told: Vec<Told>) {
+        let decodes = self.config.decodes;
         let Some(flow) = self.flows.live.get_mut(&id) else { return };
         let undecoded = flow.conversation.take_undecoded();
         let missed = flow.conversation.take_missed();
         let protocol = flow.conversation.protocol();
-        if flow.conversation.is_opaque()
+        if decodes
+            && flow.conversation.is_opaque()
             && !std::mem::replace(&mut flow.recognised, true)
             && let Some(protocol) = protocol
         {
             self.asked.recognised(&mut self.rows, key, view, protocol);
         }
-        if flow.is_exhausted() && !std::mem::replace(&mut flow.ignored, true) {
+        if flow.is_exhausted(decodes) && !std::mem::replace(&mut flow.ignored, true) {
             self.flows.opaque.push(id);
         }
         let named = protocol.is_some() && !std::mem::replace(&mut flow.named, true);
         if flow.watch.take_changed() || named {
             self.secure(id, key, view, at);
+        }
+        if !decodes {
+            told.clear();
+            self.flows.told = told;
+            return;
         }
         if let Some(protocol) = protocol.filter(|_| missed > 0) {
             self.asked.missed(&mut self.rows, key, view, protocol, missed);

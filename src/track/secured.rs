@@ -199,8 +199,12 @@ impl Tracked {
 }
 
 impl Flow {
-    /// Whether nothing that is still to be said could tell more.
-    pub(super) fn is_exhausted(&self) -> bool {
-        self.conversation.is_opaque() && self.watch.is_settled()
+    /// Whether nothing that is still to be said could tell more. Where requests are not decoded, the
+    /// protocol matters only of what was open before: it tells that it is in the clear.
+    pub(super) fn is_exhausted(&self, decodes: bool) -> bool {
+        if decodes {
+            return self.conversation.is_opaque() && self.watch.is_settled();
+        }
+        self.watch.is_settled() || (self.adopted && self.conversation.protocol().is_some())
     }
 }

@@ -40,12 +40,22 @@ pub struct TrackConfig {
     pub capture: bool,
     /// What is said is looked at: each connection has a verdict on its security.
     pub looks: bool,
+    /// Requests are decoded; else what is said is looked at only until the verdict is known.
+    pub decodes: bool,
 }
 
 impl TrackConfig {
     /// For so many connections, on this boot.
     pub fn new(node: u64, connections: usize) -> Self {
-        TrackConfig { node, connections, strict: false, held: 256 << 20, capture: false, looks: true }
+        TrackConfig {
+            node,
+            connections,
+            strict: false,
+            held: 256 << 20,
+            capture: false,
+            looks: true,
+            decodes: true,
+        }
     }
 }
 

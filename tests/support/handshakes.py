@@ -41,12 +41,13 @@ def client_context(version, present):
     return c
 
 
-def serve(listener, context, n, seen):
+def serve(listener, context, n, seen, words):
     """Says what the server's end knows of each connection."""
     for _ in range(n):
         raw, _ = listener.accept()
         raw.settimeout(10)
         try:
+            listen(raw, words)
             s = context.wrap_socket(raw, server_side=True)
             data = s.recv(100)
             seen.append({"version": s.version(), "cipher": s.cipher()[0], "ok": True,
@@ -83,12 +84,31 @@ def slowly(context, raw):
     until(lambda: s.read(100))
 
 
-def case(name, version, ask=ssl.CERT_NONE, present=False, n=1, resume=False, slow=False, defer=False):
+def talk(raw, words):
+    """The client's part of what is said before TLS, as in SMTP (RFC 3207); nothing without words."""
+    if words:
+        raw.recv(100)
+    for word in words:
+        raw.sendall(word.encode() + b"\r\n")
+        raw.recv(100)
+
+
+def listen(raw, words):
+    """The server's."""
+    if words:
+        raw.sendall(b"220 server.test ESMTP\r\n")
+    for _ in words:
+        raw.recv(100)
+        raw.sendall(b"220 go on\r\n")
+
+
+def case(name, version, ask=ssl.CERT_NONE, present=False, n=1, resume=False, slow=False, defer=False,
+         words=()):
     listener = socket.create_server(("127.0.0.1", 0))
     if defer:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 5)
     seen, session = [], None
-    thread = threading.Thread(target=serve, args=(listener, server_context(version, ask), n, seen))
+    thread = threading.Thread(target=serve, args=(listener, server_context(version, ask), n, seen, words))
     thread.start()
     context = client_context(version, present)
     for _ in range(n):
@@ -96,6 +116,7 @@ def case(name, version, ask=ssl.CERT_NONE, present=False, n=1, resume=False, slo
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.settimeout(10)
         try:
+            talk(raw, words)
             if slow:
                 slowly(context, raw)
                 raw.close()
@@ -128,4 +149,8 @@ for v, label in [(V12, "1.2"), (V13, "1.3")]:
     truth += case(label + " resumed mutual", v, ssl.CERT_REQUIRED, True, n=2, resume=True)
     truth += case(label + " slow", v, ssl.CERT_REQUIRED, True, slow=True)
     truth += case(label + " deferred", v, ssl.CERT_REQUIRED, True, defer=True)
+    truth += case(label + " starttls", v, ssl.CERT_REQUIRED, True, words=("EHLO me", "STARTTLS"))
+    # TLS begins long after what is looked at of each connection.
+    noops = ("EHLO me",) + ("NOOP",) * 9
+    truth += case(label + " starttls late", v, ssl.CERT_REQUIRED, True, words=noops + ("STARTTLS",))
 print(json.dumps({"handshakes": truth}))

@@ -6,8 +6,8 @@ use super::{Decoding, SourceOptions};
 use crate::identity;
 use crate::model::{BootNs, EndId, Hook, Loss, Role, Totals};
 use crate::source::ebpf::{
-    EbpfError, EbpfOptions, EbpfSource, PAYLOAD_RING_BYTES, STATE_RING_BYTES, ScopeRoot, TURNS_RING_BYTES,
-    WalkDone, WalkKind, Walker, sample_ring_bytes,
+    BEGINNINGS_RING_BYTES, EbpfError, EbpfOptions, EbpfSource, PAYLOAD_RING_BYTES, STATE_RING_BYTES,
+    ScopeRoot, WalkDone, WalkKind, Walker, sample_ring_bytes,
 };
 use crate::track::{Fact, Observation};
 
@@ -61,7 +61,7 @@ impl Kernel {
             payload_ring_bytes: options.payload_ring_bytes.unwrap_or(if decode {
                 PAYLOAD_RING_BYTES
             } else {
-                TURNS_RING_BYTES
+                BEGINNINGS_RING_BYTES
             }),
             decode,
         })?;
@@ -89,6 +89,11 @@ impl Kernel {
     /// Each datum with its hook.
     pub(super) fn hooks(&self) -> Vec<Hook> {
         self.ebpf.hooks().iter().cloned().chain(self.decoding.off()).collect()
+    }
+
+    /// Whether both directions of what is said can be seen.
+    pub(super) fn sees_bytes(&self) -> bool {
+        self.ebpf.sees_bytes()
     }
 
     /// Waits a tick at most, and gives what there is. `slice_end`: the walk is timed to be over just

@@ -41,7 +41,7 @@ impl Decoding {
             datum: "requests".to_owned(),
             hook: "decoding".to_owned(),
             state: HookState::Off(why.to_owned()),
-            without: "requests are not decoded; turns are measured".to_owned(),
+            without: "requests are not decoded; turns are measured, and TLS handshakes read".to_owned(),
             advice: advice.to_owned(),
             essential: false,
         })
@@ -59,7 +59,7 @@ pub struct SourceOptions {
     pub state_ring_bytes: Option<u32>,
     /// Size of the ring of what is said, bytes; `None` = the default.
     pub payload_ring_bytes: Option<u32>,
-    /// Whether what is said is captured, for decoding.
+    /// Whether what is said is captured, for decoding; else only how connections begin.
     pub decoding: Decoding,
     /// Tell of requests only their kind and how they went, not what they are about.
     pub strict: bool,
@@ -110,6 +110,14 @@ impl Source {
         match self {
             Source::Kernel(_) => "ebpf",
             Source::Polled(_) => "sock_diag",
+        }
+    }
+
+    /// Whether it gives what connections say, at least how they begin.
+    pub(super) fn sees_bytes(&self) -> bool {
+        match self {
+            Source::Kernel(s) => s.sees_bytes(),
+            Source::Polled(_) => false,
         }
     }
 

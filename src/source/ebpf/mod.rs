@@ -63,11 +63,12 @@ pub struct EbpfOptions {
     pub sample_ring_bytes: u32,
     /// Size of the ring of what is said, bytes.
     pub payload_ring_bytes: u32,
-    /// Capture what is said, for decoding; else connections and turns only.
+    /// Capture what is said, for decoding; else only how connections begin.
     pub decode: bool,
 }
 
 /// `enum webb_decode`.
+const DECODE_HELLO: u32 = 0;
 const DECODE_ON: u32 = 1;
 const DECODE_SHED: u32 = 2;
 /// `enum webb_mode`.
@@ -75,8 +76,8 @@ const MODE_OFF: u32 = 2;
 
 /// Holds 0.25 s of 20,000 exchanges/s with both ends in scope.
 pub const PAYLOAD_RING_BYTES: u32 = 4 << 20;
-/// Turns only.
-pub const TURNS_RING_BYTES: u32 = 256 << 10;
+/// Turns and how connections begin: 0.1 s of 10,000 connections/s.
+pub const BEGINNINGS_RING_BYTES: u32 = 1 << 20;
 /// Holds 0.3 s of 17,000 connections/s.
 pub const STATE_RING_BYTES: u32 = 4 << 20;
 /// Bytes of the ring of samples for so many open sockets: a first walk describes every socket in full,
@@ -122,7 +123,7 @@ impl EbpfSource {
             all: u32::from(options.scopes.is_empty()),
             own: std::process::id(),
             epoch: 1,
-            decode: if options.decode { DECODE_ON } else { 0 },
+            decode: if options.decode { DECODE_ON } else { DECODE_HELLO },
             ..records::Config::default()
         };
         fill_scopes(&mut config, &options.scopes)?;
@@ -142,6 +143,12 @@ impl EbpfSource {
     /// Each datum with its hook.
     pub fn hooks(&self) -> &[Hook] {
         &self.loaded.hooks
+    }
+
+    /// Whether both directions of what is said can be seen.
+    pub fn sees_bytes(&self) -> bool {
+        let is_way = |h: &&Hook| [ladder::INGRESS.hook, ladder::EGRESS.hook].contains(&h.hook.as_str());
+        self.loaded.hooks.iter().filter(is_way).all(|h| h.state == HookState::On)
     }
 
     /// Waits until the ring of states or of payload fills, or the time is over.
