@@ -42,7 +42,8 @@ struct webb_sock {
 	__u8 spoke;   /* direction of the last payload */
 	__u8 answer;  /* state of the answer that goes on: enum answer */
 	__u8 mode;    /* enum webb_mode */
-	__u8 pad[2];
+	__u8 hello;   /* TLS began */
+	__u8 pad;
 	__u8 attempt_addr[16];
 	struct webb_way way[2]; /* sent, received */
 	__u64 asked;		/* last byte asked of the answer that goes on */
@@ -203,6 +204,7 @@ static __always_inline void begin(struct webb_sock *s, struct sock *sk, __u8 rol
 	s->spoke = 2;
 	s->answer = 0;
 	s->mode = WEBB_MODE_MESSAGES;
+	s->hello = 0;
 	__builtin_memset(s->way, 0, sizeof(s->way));
 	s->asked = 0;
 	s->answered = 0;

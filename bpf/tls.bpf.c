@@ -258,6 +258,7 @@ static __always_inline int begins_tls(struct __sk_buff *skb, struct webb_sock *s
 	if (g->len >= 3 && (bpf_skb_load_bytes(skb, g->at, b, 3) || b[1] != 3 || b[2] > 4))
 		return 0;
 	s->mode = WEBB_MODE_TLS;
+	s->hello = 1;
 	for (int i = 0; i < 2; i++) {
 		f->synced[i] = 0;
 		f->partial[i] = 0;

@@ -8,6 +8,7 @@
 #include "attempt.bpf.c"
 #include "packet.bpf.c"
 #include "walk.bpf.c"
+#include "cert.bpf.c"
 
 /* The helpers that read the kernel are for GPL-compatible programs only. */
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -27,6 +27,7 @@ enum webb_kind {
 	WEBB_EARLY = 12,      /* struct webb_said_at, then one piece: payload at a listener */
 	WEBB_DATAGRAM = 13,   /* struct webb_said_at, then one piece */
 	WEBB_TALK = 14,	      /* struct webb_talk, by the walk */
+	WEBB_CERT = 15,	      /* struct webb_cert: payload ring */
 };
 
 enum webb_role {
@@ -242,6 +243,20 @@ struct webb_talk {
 	__u64 bytes[2]; /* sent, received */
 	__u64 packets[2];
 	struct webb_owner owner;
+};
+
+/* A certificate that a process had from its peer: `cap` bytes of it follow, of a fixed room. */
+struct webb_cert {
+	__u8 kind;
+	__u8 pad;
+	__u16 cap;
+	__u32 generation;
+	__u64 cookie;
+	__u64 netns_cookie;
+	__u64 at;
+	__u32 len;
+	__u32 pad2;
+	__u8 before[8]; /* what stands before it in the message */
 };
 
 /* What user space says of a socket's content, by cookie. */

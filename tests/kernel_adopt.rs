@@ -292,6 +292,7 @@ fn twenty_thousand_sockets() {
         sample_ring_bytes: sample_ring_bytes(20_000),
         payload_ring_bytes: 1 << 20,
         decode: false,
+        identities: false,
     })
     .unwrap();
     let mut pass = |kind| {

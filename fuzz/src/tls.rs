@@ -5,7 +5,7 @@ use crate::meter;
 use crate::model::{BootNs, Security, Tls};
 use crate::script::{Act, Script};
 use crate::wire::Speaker;
-use crate::wire::tls::Watch;
+use crate::wire::tls::{Handed, Watch};
 
 /// In flight, and what is told of it: names, certificates, evidence, while they are copied.
 const MEMORY: usize = 192 * 1024;
@@ -27,6 +27,10 @@ fn heard(script: &Script<'_>, cuts: bool) -> Tls {
     for step in &script.steps {
         let me = usize::from(step.from == Speaker::Server);
         match step.act {
+            // A process hands over a certificate of the other side.
+            Act::Say { data: [0xce, before @ ..], .. } if before.len() >= 8 => {
+                hand(&mut watch, step.from, before)
+            }
             Act::Say { data, turn, cut } => {
                 if turn && last.replace(step.from) != Some(step.from) {
                     watch.turn(step.from);
@@ -51,6 +55,11 @@ fn heard(script: &Script<'_>, cuts: bool) -> Tls {
     assert!(watch.is_settled());
     holds(&mut watch);
     watch.verdict()
+}
+
+fn hand(watch: &mut Watch, from: Speaker, data: &[u8]) {
+    let (Some(before), Some(der)) = (data.first_chunk::<8>(), data.get(8..)) else { return };
+    watch.handed(from, &Handed { before: *before, len: der.len() as u32, der });
 }
 
 fn holds(watch: &mut Watch) {

@@ -65,7 +65,7 @@ pub struct Global {
         long,
         global = true,
         value_name = "PATH",
-        conflicts_with_all = ["cgroup", "unit", "container", "pid", "ring", "requests", "no_requests"],
+        conflicts_with_all = ["cgroup", "unit", "container", "pid", "ring", "requests", "no_requests", "tls_identities"],
         help_heading = "Capture"
     )]
     pub file: Option<PathBuf>,
@@ -93,9 +93,15 @@ pub struct Global {
     /// Decode requests also on a whole host (`webb agent` does not otherwise).
     #[arg(long, global = true, conflicts_with = "no_requests", help_heading = "Requests")]
     pub requests: bool,
-    /// Decode nothing: connections and the latency of answers only.
+    /// Decode no requests: connections, the latency of answers and TLS only.
     #[arg(long, global = true, help_heading = "Requests")]
     pub no_requests: bool,
+    /// Read certificates also in TLS 1.3, where they are encrypted on the wire: probes in libcrypto, GnuTLS
+    /// and NSS where these parse the peer's certificate. Every process that maps one of these files pays
+    /// some microseconds for each certificate that it parses.
+    #[arg(long, global = true, help_heading = "TLS")]
+    pub tls_identities: bool,
+
     /// How much is told of what requests are about: path templates, statements without literals and
     /// names, or nothing.
     #[arg(long, global = true, value_enum, value_name = "HOW", default_value_t = RedactArg::Default, help_heading = "Requests")]

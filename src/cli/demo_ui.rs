@@ -22,6 +22,7 @@ pub(super) fn run(global: &Global) -> Result<(), CliError> {
             no_requests: global.no_requests,
             cpu_budget: global.cpu_budget,
             redact: global.redact,
+            tls_identities: global.tls_identities,
             ..Global::default()
         },
         true,

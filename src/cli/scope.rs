@@ -31,6 +31,7 @@ pub(super) fn agent_options(global: &Global, decode_host: bool) -> Result<AgentO
             },
             payload_ring_bytes: None,
             strict: global.redact == RedactArg::Strict,
+            identities: global.tls_identities,
             pids: Vec::new(),
         },
         history: global.history as usize,

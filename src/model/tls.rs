@@ -331,6 +331,13 @@ pub struct Certificate {
     pub fingerprint: u64,
 }
 
+impl Certificate {
+    /// The one name that tells most: its SPIFFE id, else its first alternative name, else its subject.
+    pub fn name(&self) -> &str {
+        self.spiffe.as_ref().or(self.sans.first()).unwrap_or(&self.subject)
+    }
+}
+
 /// What is known of a connection's security. Absent fields were not said, or are hidden.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
@@ -372,7 +379,7 @@ pub struct Tls {
     pub after: Option<Box<str>>,
     /// Mesh.
     pub mesh: Option<Mesh>,
-    /// The client's certificate, where it was in the clear.
+    /// The client's certificate, where it was in the clear, or where the server's process handed it over.
     pub client: Option<Box<Certificate>>,
     /// The server's.
     pub server: Option<Box<Certificate>>,

@@ -265,5 +265,6 @@ fn time(observation: &Observation<'_>) -> BootNs {
         Observation::Piece(p) => p.at,
         Observation::Early(e) => e.piece.at,
         Observation::Datagram(d) => d.at,
+        Observation::Handed(h) => h.at,
     }
 }

@@ -3,8 +3,13 @@
 
 #[cfg(all(feature = "agent", target_os = "linux"))]
 pub mod ebpf;
+#[cfg(all(feature = "agent", target_os = "linux"))]
+mod members;
 pub mod pcap;
 #[cfg(all(feature = "agent", target_os = "linux"))]
 pub mod probe;
 #[cfg(all(feature = "agent", target_os = "linux"))]
 pub mod sockdiag;
+
+#[cfg(all(feature = "agent", target_os = "linux"))]
+pub use members::Among;

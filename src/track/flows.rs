@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::identities::Identities;
 use super::piece::{Early, Piece, Progress};
 use super::spoken::Unsure;
 use super::stream::{Sink, Stream};
@@ -16,7 +17,7 @@ use crate::wire::{Conversation, Speaker, Told};
 /// Bytes of pieces that wait for their end, all together.
 const WAITING_BYTES: usize = 4 << 20;
 /// A piece waits this long for its end.
-const WAIT_NS: u64 = 2_000_000_000;
+pub(super) const WAIT_NS: u64 = 2_000_000_000;
 /// An end that closed is listened to for so long: its last pieces may come after its closing.
 const LINGER_NS: u64 = 150_000_000;
 /// So many of them at most; the first ones end earlier then.
@@ -157,6 +158,8 @@ pub(super) struct Flows {
     closed: Vec<(BootNs, EndId)>,
     /// Payload that came with a handshake, by where it went: the end may be described later.
     early: Vec<EarlyPiece>,
+    /// Certificates that wait for what was said at their end.
+    pub(super) identities: Identities,
     /// Nothing more can be learnt from these.
     opaque: Vec<EndId>,
     told: Vec<Told>,
@@ -349,6 +352,12 @@ impl Track {
         self.flows.shed
     }
 
+    /// What is said at an end that is described, if anything was.
+    pub(super) fn flow(&mut self, id: EndId) -> Option<(u64, View, &mut Flow)> {
+        let Place::Ready(key, view) = self.place(id) else { return None };
+        Some((key, view, self.flows.live.get_mut(&id)?))
+    }
+
     /// Counts what a decoder has told, and gives its list back for the next time.
     fn tell(&mut self, key: u64, view: View, id: EndId, at: BootNs, mut told: Vec<Told>) {
         let decodes = self.config.decodes;
@@ -429,6 +438,7 @@ impl Track {
                 }
             }
         }
+        self.settle_identities(now);
         self.settle_datagrams(now);
         self.settle_turns();
         let before = self.flows.early.len();

@@ -12,6 +12,7 @@ mod entities;
 mod fact;
 mod far;
 mod flows;
+mod identities;
 mod join;
 mod listen;
 mod owners;
@@ -31,5 +32,5 @@ mod walk;
 
 pub use delta::{Counted, Step};
 pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TalkFact, TurnsFact};
-pub use piece::{Datagram, Early, Observation, Piece, Progress};
+pub use piece::{Datagram, Early, HandedAt, Observation, Piece, Progress};
 pub use table::{Flushed, Track, TrackConfig};

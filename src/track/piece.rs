@@ -3,6 +3,7 @@
 
 use super::fact::{Fact, OwnerFact};
 use crate::model::{BootNs, EndId, Endpoint};
+use crate::wire::tls::Handed;
 
 /// A TCP segment with payload, or as much of its beginning as was captured.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +76,17 @@ pub struct Datagram<'a> {
     pub counted: bool,
 }
 
+/// A certificate that a process had from its peer.
+#[derive(Clone, Copy, Debug)]
+pub struct HandedAt<'a> {
+    /// The end that its thread had read last.
+    pub id: EndId,
+    /// When.
+    pub at: BootNs,
+    /// The certificate.
+    pub handed: Handed<'a>,
+}
+
 /// One thing that a source says.
 #[derive(Debug)]
 pub enum Observation<'a> {
@@ -88,4 +100,6 @@ pub enum Observation<'a> {
     Early(Early<'a>),
     /// A datagram.
     Datagram(Datagram<'a>),
+    /// A certificate.
+    Handed(HandedAt<'a>),
 }

@@ -184,6 +184,22 @@ impl Securing {
     }
 }
 
+/// A verdict with the certificates that only the process of the other end handed over.
+fn with_certificates(tls: &Arc<Tls>, other: &Tls) -> Arc<Tls> {
+    let lacks = |mine: &Option<_>, theirs: &Option<_>| mine.is_none() && theirs.is_some();
+    if !lacks(&tls.client, &other.client) && !lacks(&tls.server, &other.server) {
+        return tls.clone();
+    }
+    let mut tls = Tls::clone(tls);
+    for (mine, theirs) in [(&mut tls.client, &other.client), (&mut tls.server, &other.server)] {
+        let Some(certificate) = theirs.as_ref().filter(|_| mine.is_none()) else { continue };
+        let said = other.evidence.iter().find(|line| line.contains(certificate.name()));
+        tls.evidence.extend(said.cloned());
+        *mine = Some(certificate.clone());
+    }
+    Arc::new(tls)
+}
+
 impl Tracked {
     /// Of the two ends' verdicts the one that says more; the client's where they say the same.
     fn verdict(&self) -> Option<Arc<Tls>> {
@@ -191,9 +207,9 @@ impl Tracked {
             |t: &Arc<Tls>| (t.status != Security::Unknown, t.confidence, t.handshake != Handshake::Open);
         let [client, server] = &self.tls;
         match (client, server) {
-            (Some(c), Some(s)) if weight(s) > weight(c) => Some(s.clone()),
-            (Some(c), _) => Some(c.clone()),
-            (None, s) => s.clone(),
+            (Some(c), Some(s)) if weight(s) > weight(c) => Some(with_certificates(s, c)),
+            (Some(c), Some(s)) => Some(with_certificates(c, s)),
+            (c, s) => c.clone().or(s.clone()),
         }
     }
 }

@@ -151,6 +151,7 @@ impl Track {
             Observation::Progress(p) => self.progress(&p),
             Observation::Early(e) => self.early(&e),
             Observation::Datagram(d) => self.datagram(&d),
+            Observation::Handed(h) => self.handed(&h),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::model::{
     BootNs, ConnectionState, EndId, Endpoint, EventKind, Isns, Outcome, OwnerEvidence, ProcessKey, Role,
     RoleEvidence, Seen, View,
 };
+use crate::wire::tls::Handed;
 
 const SERVER_PORT: u16 = 8080;
 
@@ -175,6 +176,17 @@ fn roles_of_adopted_ends_follow_from_listeners() {
     let c = t.flush(BootNs(0)).events[0].2.clone();
     let end = c.server.end.as_ref().expect("it stands on the server's side, although its port is higher");
     assert_eq!(end.role_evidence, RoleEvidence::InListenSet);
+}
+
+#[test]
+fn a_certificate_of_no_handshake_is_counted_as_lost() {
+    let mut t = table();
+    let handed = Handed { before: [0; 8], len: 3, der: &[1, 2, 3] };
+    t.observe(Observation::Handed(HandedAt { id: id(1), at: BootNs(1), handed }));
+    t.flush(BootNs(2));
+    assert_eq!(t.pieces(), (1, 0), "what is said there may come a moment later");
+    t.flush(BootNs(3_000_000_000));
+    assert_eq!(t.pieces(), (1, 1));
 }
 
 #[test]

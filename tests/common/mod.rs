@@ -186,6 +186,11 @@ pub fn watch_requests(scopes: &[&Cgroup]) -> Agent {
     start(scopes, SourceOptions { decoding: Decoding::On, ..SourceOptions::default() })
 }
 
+/// One that reads the certificates that processes have from their peers, too.
+pub fn watch_identities(scopes: &[&Cgroup]) -> Agent {
+    start(scopes, SourceOptions { identities: true, ..SourceOptions::default() })
+}
+
 /// The same with a small ring for what is said.
 pub fn watch_requests_with(scopes: &[&Cgroup], payload_ring_bytes: u32) -> Agent {
     let source = SourceOptions { payload_ring_bytes: Some(payload_ring_bytes), ..SourceOptions::default() };

@@ -64,6 +64,7 @@ impl Kernel {
                 BEGINNINGS_RING_BYTES
             }),
             decode,
+            identities: options.identities,
         })?;
         let now = Instant::now();
         let schedule = Schedule {
@@ -88,7 +89,7 @@ impl Kernel {
 
     /// Each datum with its hook.
     pub(super) fn hooks(&self) -> Vec<Hook> {
-        self.ebpf.hooks().iter().cloned().chain(self.decoding.off()).collect()
+        self.ebpf.hooks().chain(self.decoding.off()).collect()
     }
 
     /// Whether both directions of what is said can be seen.
@@ -100,6 +101,7 @@ impl Kernel {
     /// before it, so that its readings fall into the slice.
     pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Observation<'_>)) {
         self.ebpf.wait(if self.walker.is_running() { WALK_TICK } else { TICK });
+        self.ebpf.probe_libraries();
         self.ebpf.drain_state(BATCH, &mut each);
         self.ebpf.drain_payload(BATCH, &mut each);
         if self.walker.is_running() {

@@ -63,6 +63,8 @@ pub struct SourceOptions {
     pub decoding: Decoding,
     /// Tell of requests only their kind and how they went, not what they are about.
     pub strict: bool,
+    /// Read the certificates that processes have from their peers, where they are encrypted on the wire.
+    pub identities: bool,
     /// Watch only these processes; for the view without eBPF, where no cgroups could be made.
     pub pids: Vec<u32>,
 }

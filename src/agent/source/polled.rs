@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::{SourceOptions, no_ebpf};
 use crate::model::{BootNs, Hook};
+use crate::source::Among;
 use crate::source::ebpf::EbpfError;
-use crate::source::sockdiag::{SockDiag, SockDiagConfig, SockDiagError, SockDiagScope};
+use crate::source::sockdiag::{SockDiag, SockDiagConfig, SockDiagError};
 use crate::track::Fact;
 
 /// Between two looks at the clock.
@@ -27,11 +28,11 @@ pub(in crate::agent) struct Polled {
 impl Polled {
     pub(super) fn open(options: &SourceOptions, why: &EbpfError) -> Result<Polled, SockDiagError> {
         let scope = match (&options.cgroup_mount, options.scopes.as_slice(), options.pids.as_slice()) {
-            (_, _, pids @ [_, ..]) => SockDiagScope::Pids(pids.to_vec()),
-            (Some(mount), roots @ [_, ..], _) => SockDiagScope::Cgroups(
-                roots.iter().map(|r| mount.join(r.path.trim_start_matches('/'))).collect(),
-            ),
-            _ => SockDiagScope::Host,
+            (_, _, pids @ [_, ..]) => Among::Pids(pids.to_vec()),
+            (Some(mount), roots @ [_, ..], _) => {
+                Among::Cgroups(roots.iter().map(|r| mount.join(r.path.trim_start_matches('/'))).collect())
+            }
+            _ => Among::Host,
         };
         let config =
             SockDiagConfig { scope, leave_out: vec![std::process::id()], proc_root: PathBuf::from("/proc") };

@@ -76,6 +76,13 @@ pub(super) const TALKS: Datum = Datum {
     essential: false,
 };
 
+pub(super) const IDENTITIES: Datum = Datum {
+    name: "identities in TLS 1.3",
+    hook: "uprobe d2i_X509 and its like",
+    without: "certificates are known up to TLS 1.2 only",
+    essential: false,
+};
+
 impl Datum {
     /// The hook's row, from what became of it.
     pub(super) fn row(&self, state: Result<(), String>) -> Hook {

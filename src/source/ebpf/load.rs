@@ -46,6 +46,7 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
     let mut ebpf = EbpfLoader::new()
         .btf(Some(&btf))
         .override_global("wake_at", &wake_at, true)
+        .override_global("arm64", &u32::from(cfg!(target_arch = "aarch64")), true)
         .map_max_entries("state_ring", options.state_ring_bytes)
         .override_global("payload_wake_at", &(u64::from(options.payload_ring_bytes) / 4), true)
         .map_max_entries("sample_ring", options.sample_ring_bytes)
@@ -128,7 +129,7 @@ where
     T::try_from(map).map_err(|e| EbpfError::Object(format!("map `{name}`: {e}")))
 }
 
-fn trace_point(ebpf: &mut Ebpf, name: &str, point: &str, btf: &Btf) -> Result<(), String> {
+pub(super) fn trace_point(ebpf: &mut Ebpf, name: &str, point: &str, btf: &Btf) -> Result<(), String> {
     let Some(Program::BtfTracePoint(p)) = ebpf.program_mut(name) else {
         return Err(format!("the object has no program `{name}`"));
     };

@@ -3,8 +3,10 @@
 //! [`EbpfSource`] belongs to the one thread that reads the rings. The two passes over the kernel's
 //! sockets run on a thread of their own ([`Walker`]), so that reading never waits for a walk.
 
+mod identities;
 mod iter;
 mod ladder;
+mod libraries;
 mod load;
 mod records;
 mod said;
@@ -18,6 +20,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::model::{Cause, EndCounts, Hook, HookState, Loss, LossKind, Role, Totals};
 use crate::track::{Fact, Observation};
+use identities::Identities;
 
 pub use walker::{WalkDone, WalkKind, Walker};
 
@@ -65,6 +68,9 @@ pub struct EbpfOptions {
     pub payload_ring_bytes: u32,
     /// Capture what is said, for decoding; else only how connections begin.
     pub decode: bool,
+    /// Read the certificates that processes have from their peers, where they are encrypted on the wire:
+    /// probes in TLS libraries.
+    pub identities: bool,
 }
 
 /// `enum webb_decode`.
@@ -106,6 +112,7 @@ pub struct KernelCounts {
 /// The loaded kernel side.
 pub struct EbpfSource {
     loaded: load::Loaded,
+    identities: Option<Identities>,
     config: records::Config,
     /// Records of a kind or length that this build does not know: none, unless the committed
     /// object and this build differ.
@@ -133,16 +140,27 @@ impl EbpfSource {
         {
             return Err(EbpfError::Essential(why.clone()));
         }
+        let identities = options.identities.then(|| Identities::start(options, &mut loaded));
         let walker = Walker::spawn(std::mem::take(&mut loaded.iterators));
         trim_heap();
         let rings = [options.state_ring_bytes, options.sample_ring_bytes, options.payload_ring_bytes];
         let ring_bytes = rings.into_iter().map(u64::from).sum();
-        Ok((EbpfSource { loaded, config, unknown_records: 0, sockets_met: 0, ring_bytes }, walker))
+        Ok((
+            EbpfSource { loaded, identities, config, unknown_records: 0, sockets_met: 0, ring_bytes },
+            walker,
+        ))
     }
 
     /// Each datum with its hook.
-    pub fn hooks(&self) -> &[Hook] {
-        &self.loaded.hooks
+    pub fn hooks(&self) -> impl Iterator<Item = Hook> + '_ {
+        self.loaded.hooks.iter().cloned().chain(self.identities.iter().map(Identities::hook))
+    }
+
+    /// Probes libraries that were mapped since the last call.
+    pub fn probe_libraries(&mut self) {
+        if let Some(identities) = &mut self.identities {
+            identities.probe(&mut self.loaded.ebpf);
+        }
     }
 
     /// Whether both directions of what is said can be seen.

@@ -1,12 +1,16 @@
 //! The records of what is said and of turns (`bpf/said.bpf.c`, `bpf/turn.bpf.c`), read in place.
 
 use crate::model::{BootNs, EndId, Endpoint, OwnerEvidence, ProcessKey};
-use crate::track::{Comm, Datagram, Early, Fact, Observation, OwnerFact, Piece, Progress, TurnsFact};
+use crate::track::{
+    Comm, Datagram, Early, Fact, HandedAt, Observation, OwnerFact, Piece, Progress, TurnsFact,
+};
+use crate::wire::tls::Handed;
 
 const TURNS: u8 = 10;
 const SAID: u8 = 11;
 const EARLY: u8 = 12;
 const DATAGRAM: u8 = 13;
+const CERT: u8 = 15;
 
 /// `struct webb_turns` before its codes.
 const TURNS_HEAD: usize = 40;
@@ -59,6 +63,7 @@ pub(super) fn parse<'a>(bytes: &'a [u8], each: &mut impl FnMut(Observation<'a>))
     match *bytes.first()? {
         TURNS => each(Observation::Fact(turns(bytes)?)),
         SAID => said(bytes, each)?,
+        CERT => each(Observation::Handed(certificate(bytes)?)),
         kind @ (EARLY | DATAGRAM) => said_at(kind, bytes, each)?,
         _ => return None,
     }
@@ -79,6 +84,17 @@ fn turns(bytes: &[u8]) -> Option<Fact> {
         *code = codes.u32()?;
     }
     Some(Fact::Turns(fact))
+}
+
+fn certificate(bytes: &[u8]) -> Option<HandedAt<'_>> {
+    let mut r = Reader(bytes.get(2..)?);
+    let cap = usize::from(r.u16()?);
+    let generation = r.u32()?;
+    let id = EndId { generation, cookie: r.u64()?, netns_cookie: r.u64()? };
+    let at = BootNs(r.u64()?);
+    let len = r.u32()?;
+    r.u32()?;
+    Some(HandedAt { id, at, handed: Handed { before: r.array()?, len, der: r.take(cap)? } })
 }
 
 fn said<'a>(bytes: &'a [u8], each: &mut impl FnMut(Observation<'a>)) -> Option<()> {
@@ -200,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_or_refused(kind in 10u8..14, bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn any_bytes_are_read_or_refused(kind in 10u8..16, bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let mut record = vec![kind];
             record.extend(bytes);
             let _ = parse(&record, &mut |_| ());

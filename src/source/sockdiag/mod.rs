@@ -10,21 +10,18 @@ mod ends;
 mod holders;
 mod hooks;
 mod netlink;
-mod scope;
 
 use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-pub use scope::SockDiagScope;
-
 use crate::model::{BootNs, Endpoint, Hook, OwnerEvidence};
+use crate::source::members::{Among, Members};
 use crate::track::{Fact, OwnerFact};
 use diag::{DiagSocket, TcpState};
 use ends::Ends;
 use holders::Holder;
 use netlink::Netlink;
-use scope::Members;
 
 /// Sockets that one walk takes in.
 const MAX_SOCKETS: usize = 1 << 18;
@@ -37,7 +34,7 @@ const HOLDERS_EVERY: u64 = 10;
 #[derive(Clone, Debug)]
 pub struct SockDiagConfig {
     /// Which sockets.
-    pub scope: SockDiagScope,
+    pub scope: Among,
     /// Processes whose sockets are left out: webb's own.
     pub leave_out: Vec<u32>,
     /// `/proc`.
@@ -112,7 +109,7 @@ impl SockDiag {
     }
 
     /// Looks at other sockets from the next walk on; what was in view stays until it closes.
-    pub fn set_scope(&mut self, scope: SockDiagScope) {
+    pub fn set_scope(&mut self, scope: Among) {
         self.config.scope = scope;
     }
 
@@ -188,7 +185,7 @@ impl SockDiag {
         let wanted: HashSet<u32> =
             sockets.iter().filter(|s| s.inode != 0 && members.may_hold(s.cgroup)).map(|s| s.inode).collect();
         let news = wanted.iter().any(|i| !self.holders.contains_key(i) && !self.unheld.contains(i));
-        let by_pid = matches!(self.config.scope, SockDiagScope::Pids(_));
+        let by_pid = matches!(self.config.scope, Among::Pids(_));
         if by_pid || news || self.walks.is_multiple_of(HOLDERS_EVERY) {
             let is_wanted = |inode| wanted.contains(&inode);
             self.holders =
@@ -222,8 +219,8 @@ impl SockDiag {
             return true;
         }
         match &self.config.scope {
-            SockDiagScope::Pids(_) => self.holder(socket).is_some() || waits_at(socket, listening).is_some(),
-            SockDiagScope::Host | SockDiagScope::Cgroups(_) => members.may_hold(socket.cgroup),
+            Among::Pids(_) => self.holder(socket).is_some() || waits_at(socket, listening).is_some(),
+            Among::Host | Among::Cgroups(_) => members.may_hold(socket.cgroup),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::track::{EndFact, ListenFact, Moment};
 
 fn source(pids: Vec<u32>) -> SockDiag {
     SockDiag::new(SockDiagConfig {
-        scope: SockDiagScope::Pids(pids),
+        scope: Among::Pids(pids),
         leave_out: Vec::new(),
         proc_root: "/proc".into(),
     })
@@ -205,7 +205,7 @@ fn a_cgroup_bounds_the_view() {
     let (mut server, from) = listener.accept().unwrap();
 
     let mut source = source(Vec::new());
-    source.set_scope(SockDiagScope::Cgroups(vec![cgroup.0.clone()]));
+    source.set_scope(Among::Cgroups(vec![cgroup.0.clone()]));
     let facts = walk(&mut source, 1);
     let ends: Vec<_> = facts.iter().filter(|f| matches!(f, Fact::End(_) | Fact::Listen(_))).collect();
     let end = end_at(&facts, from).unwrap();

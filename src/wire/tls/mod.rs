@@ -12,6 +12,7 @@
 mod answer;
 pub mod certificate;
 mod chain;
+mod handed;
 mod hello;
 mod legacy;
 mod message;
@@ -26,10 +27,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use handed::Handed;
 pub use hello::{Hello, NoHello, hello};
 
 use crate::model::{BootNs, Tls};
 use crate::wire::Speaker;
+use handed::Leaves;
 use preamble::{Found, Start};
 use record::{Part, Records};
 use verdict::Judgement;
@@ -41,7 +44,7 @@ use walk::Walk;
 /// together (a hello up to 8 KiB, a certificate up to 16 KiB, of a ticket 1 KiB), whatever is said.
 /// When it [is settled](Watch::is_settled) less than 1 KiB remains, beside the names that the verdict
 /// tells: server name, at most 16 protocols of 255 bytes each, and a [`crate::model::Certificate`] of
-/// each side.
+/// each side (with identities up to four of each, until the connection is over).
 pub struct Watch {
     adopted: bool,
     stage: Stage,
@@ -51,6 +54,8 @@ pub struct Watch {
     records: [Option<(Records, u8)>; 2],
     /// The connection is over.
     ended: bool,
+    /// Certificates that processes handed over; few have any.
+    leaves: Option<Box<Leaves>>,
     told: Judgement,
 }
 
@@ -105,6 +110,7 @@ impl Watch {
             next: [None, None],
             records,
             ended: false,
+            leaves: None,
             told: Judgement::default(),
         };
         watch.told = watch.judge();
@@ -210,6 +216,11 @@ impl Watch {
             looking.start.again();
             looking.waits = false;
         }
+    }
+
+    /// A certificate that `from` sent, as the process of the other side had it.
+    pub fn handed(&mut self, from: Speaker, handed: &Handed<'_>) {
+        self.leaves.get_or_insert_default().take(from, handed);
     }
 
     /// The connection is over.

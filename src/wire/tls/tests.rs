@@ -2,5 +2,6 @@
 
 mod corpus;
 mod damage;
+mod handed;
 mod pcap;
 mod truth;

@@ -2,13 +2,14 @@
 
 mod evidence;
 
+use super::handed::Proved;
 use super::legacy::First;
 use super::modern::{Modern, Said};
 use super::preamble::Start;
 use super::walk::{MISSED, Walk};
 use super::{Looking, Sessions, Stage, Watch, names};
 use crate::model::{
-    ClientCert, Confidence, EarlyData, Handshake, Inherits, Known, Resumption, Security, Tls,
+    Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Known, Resumption, Security, Tls,
 };
 use crate::wire::Speaker;
 
@@ -41,7 +42,7 @@ impl Judgement {
     pub fn of(watch: &Watch) -> Self {
         match &watch.stage {
             Stage::Looking(looking) => before(watch, looking),
-            Stage::Tls { walk, .. } => of_walk(walk, watch.ended),
+            Stage::Tls { walk, .. } => of_walk(walk, watch),
         }
     }
 
@@ -85,7 +86,12 @@ impl Start {
     }
 }
 
-fn of_walk(walk: &Walk, over: bool) -> Judgement {
+/// The certificate of `from` that a process handed over, if it is of this handshake.
+fn proved<'a>(watch: &'a Watch, modern: &Modern, from: Speaker) -> Option<Proved<'a>> {
+    watch.leaves.as_ref()?.proved(from, modern)
+}
+
+fn of_walk(walk: &Walk, watch: &Watch) -> Judgement {
     let mut j = Judgement {
         read: [
             walk.hello.is_some(),
@@ -96,7 +102,7 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
         ..Judgement::default()
     };
     let established = match &walk.modern {
-        Some(modern) => of_modern(walk, modern, &mut j),
+        Some(modern) => of_modern(walk, modern, watch, &mut j),
         None => of_legacy(walk, &mut j),
     };
     let (client, server) = (walk.follows(Speaker::Client), walk.follows(Speaker::Server));
@@ -113,7 +119,7 @@ fn of_walk(walk: &Walk, over: bool) -> Judgement {
         j.handshake = Handshake::Failed;
     } else if walk.alien {
         j.handshake = Handshake::TlsToPlaintext;
-    } else if over && client && server && !(early_only && j.status == Security::Resumed) {
+    } else if watch.ended && client && server && !(early_only && j.status == Security::Resumed) {
         j.handshake = Handshake::Aborted;
     }
     match j.handshake {
@@ -169,8 +175,10 @@ fn of_legacy(walk: &Walk, j: &mut Judgement) -> bool {
 }
 
 /// Fills in what a handshake of TLS 1.3 says; whether the server went on.
-fn of_modern(walk: &Walk, modern: &Modern, j: &mut Judgement) -> bool {
+fn of_modern(walk: &Walk, modern: &Modern, watch: &Watch, j: &mut Judgement) -> bool {
     let said = modern.said();
+    let [client, server] = [Speaker::Client, Speaker::Server].map(|from| proved(watch, modern, from));
+    (j.read[2], j.read[3]) = (client.is_some(), server.is_some());
     let mut unknown = |why| j.why = Some(why);
     let mut certificate = None;
     match said {
@@ -185,6 +193,9 @@ fn of_modern(walk: &Walk, modern: &Modern, j: &mut Judgement) -> bool {
         Said::Certificate { proved: true } => certificate = Some(Confidence::Confirmed),
         Said::Certificate { proved: false } | Said::Pieces => certificate = Some(Confidence::Seen),
     }
+    if client.is_some() {
+        certificate = Some(Confidence::IdentityRead);
+    }
     if walk.answer.as_ref().is_some_and(|a| a.psk) {
         // Nobody is asked for a certificate then (RFC 8446 section 4.3.2).
         (j.resumed, j.cert) = (Some(Resumption::Psk), ClientCert::NotAsked);
@@ -196,7 +207,8 @@ fn of_modern(walk: &Walk, modern: &Modern, j: &mut Judgement) -> bool {
         }
     }
     if certificate.is_some() {
-        (j.status, j.cert, j.confidence) = (Security::Mtls, ClientCert::Presented, certificate);
+        (j.status, j.why) = (Security::Mtls, None);
+        (j.cert, j.confidence) = (ClientCert::Presented, certificate);
     }
     let may = walk.hello.as_ref().is_some_and(|h| h.post_handshake_auth);
     if may && modern.established() {
@@ -235,9 +247,24 @@ pub(super) fn tls(watch: &Watch) -> Tls {
             said(walk, &mut tls);
             tls.mesh = names::mesh(tls.sni.as_deref(), &tls.alpn_offered, 0).map(|seen| seen.mesh);
             evidence::of_walk(walk, &j, &mut tls);
+            if let Some(modern) = walk.modern.as_ref().filter(|_| j.resumed.is_none()) {
+                tls.client = handed(watch, modern, Speaker::Client, &mut tls.evidence);
+                tls.server = handed(watch, modern, Speaker::Server, &mut tls.evidence);
+            }
         }
     }
     tls
+}
+
+fn handed(
+    watch: &Watch,
+    modern: &Modern,
+    from: Speaker,
+    evidence: &mut Vec<Box<str>>,
+) -> Option<Box<Certificate>> {
+    let proved = proved(watch, modern, from)?;
+    evidence.push(proved.evidence(from));
+    Some(Box::new(proved.certificate.clone()))
 }
 
 /// What both sides said of themselves.

@@ -35,6 +35,7 @@ fn own(found: Observation<'_>) -> Told {
             Told::Datagram(d.id.cookie, d.sent, d.len, d.data.to_vec())
         }
         Observation::Early(_) => panic!("a capture knows connections from their first packet"),
+        Observation::Handed(_) => panic!("a capture knows no processes"),
     }
 }
 

@@ -106,8 +106,7 @@ fn of_legacy(walk: &Walk, out: &mut Lines) {
                 n => format!("client: Certificate, {n} certificate{}", plural(n)).into(),
             });
             if let Some(read) = &legacy.certificates[0] {
-                let name = read.spiffe.as_ref().or(read.sans.first()).unwrap_or(&read.subject);
-                out.push(format!("client's certificate was in the clear: {name}").into());
+                out.push(format!("client's certificate was in the clear: {}", read.name()).into());
             }
         }
         Some(First::Empty) => out.push("client: Certificate, empty".into()),

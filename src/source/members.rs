@@ -1,4 +1,4 @@
-//! Which sockets are looked at.
+//! Whose sockets are looked at, and which processes can hold them.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -11,9 +11,9 @@ const MAX_CGROUPS: usize = 65_536;
 /// Bytes of one `cgroup.procs` that are read.
 const PROCS_LIMIT: u64 = 1 << 20;
 
-/// Which sockets are looked at.
+/// Whose sockets are looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SockDiagScope {
+pub enum Among {
     /// All of this network namespace.
     Host,
     /// Those made in these cgroup v2 directories or below (the kernel says in which since Linux
@@ -25,28 +25,28 @@ pub enum SockDiagScope {
 
 /// The cgroups in scope at one moment.
 #[derive(Debug)]
-pub(super) struct Members {
+pub(in crate::source) struct Members {
     /// Ids; `None` = any.
     ids: Option<HashSet<u64>>,
     /// Processes that can hold sockets in scope; `None` = any.
-    pub(super) pids: Option<Vec<u32>>,
+    pub(in crate::source) pids: Option<Vec<u32>>,
     /// Whether all of them could be listed.
-    pub(super) complete: bool,
+    pub(in crate::source) complete: bool,
 }
 
 impl Members {
     /// Whether a socket that was made in the cgroup `id` can be in scope.
-    pub(super) fn may_hold(&self, id: u64) -> bool {
+    pub(in crate::source) fn may_hold(&self, id: u64) -> bool {
         self.ids.as_ref().is_none_or(|ids| ids.contains(&id))
     }
 }
 
-impl SockDiagScope {
-    pub(super) fn members(&self) -> Members {
+impl Among {
+    pub(in crate::source) fn members(&self) -> Members {
         match self {
-            SockDiagScope::Host => Members { ids: None, pids: None, complete: true },
-            SockDiagScope::Pids(pids) => Members { ids: None, pids: Some(pids.clone()), complete: true },
-            SockDiagScope::Cgroups(roots) => subtree(roots),
+            Among::Host => Members { ids: None, pids: None, complete: true },
+            Among::Pids(pids) => Members { ids: None, pids: Some(pids.clone()), complete: true },
+            Among::Cgroups(roots) => subtree(roots),
         }
     }
 }
@@ -104,10 +104,10 @@ mod tests {
         let roots = vec![dir.path().join("shop"), dir.path().join("shop/a"), dir.path().join("gone")];
         fs::write(dir.path().join("shop/a/cart/cgroup.procs"), "12\n0\n7\n").unwrap();
         fs::write(dir.path().join("shopping/cgroup.procs"), "99\n").unwrap();
-        let members = SockDiagScope::Cgroups(roots).members();
+        let members = Among::Cgroups(roots).members();
         assert_eq!(members.pids.as_deref(), Some(&[12, 0, 7][..]));
         assert!(members.may_hold(shop) && members.may_hold(cart));
         assert!(!members.may_hold(beside) && !members.may_hold(0));
-        assert!(SockDiagScope::Host.members().may_hold(0));
+        assert!(Among::Host.members().may_hold(0));
     }
 }
