@@ -2,8 +2,9 @@
 //!
 //! Kept: CAP_BPF and CAP_PERFMON (iterators are opened again for each walk), CAP_NET_ADMIN (a
 //! watched cgroup that returns is attached again), CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (names of
-//! processes and containers of other users). Started through sudo, the process becomes the user who
-//! called it. To be called before other threads are started: capabilities belong to threads.
+//! processes and containers of other users). With identities CAP_SYS_ADMIN stays permitted, and is used
+//! only while a probe is attached to a library: perf_event_open(2) asks for it. Started through sudo, the
+//! process becomes the user who called it. To be called before other threads are started: capabilities belong to threads.
 
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
@@ -33,8 +34,8 @@ pub enum Become {
     Same,
 }
 
-/// Gives up everything that a running agent does not need.
-pub fn drop_privileges(user: Become) -> Result<Kept, DropError> {
+/// Gives up everything that a running agent does not need; `identities`: it attaches probes to libraries.
+pub fn drop_privileges(user: Become, identities: bool) -> Result<Kept, DropError> {
     let wanted = CapabilitySet::BPF
         | CapabilitySet::PERFMON
         | CapabilitySet::NET_ADMIN
@@ -47,10 +48,31 @@ pub fn drop_privileges(user: Become) -> Result<Kept, DropError> {
     {
         become_user(uid, gid)?;
     }
-    let only = CapabilitySets { effective: keep, permitted: keep, inheritable: CapabilitySet::empty() };
+    let at_times =
+        if identities { sets.permitted & CapabilitySet::SYS_ADMIN } else { CapabilitySet::empty() };
+    let only =
+        CapabilitySets { effective: keep, permitted: keep | at_times, inheritable: CapabilitySet::empty() };
     rustix::thread::set_capabilities(None, only).map_err(|e| failed("set capabilities", e))?;
     rustix::thread::set_no_new_privs(true).map_err(|e| failed("no_new_privs", e))?;
     Ok(Kept { uid: rustix::process::getuid().as_raw(), capabilities: keep })
+}
+
+/// Does something with CAP_SYS_ADMIN in effect, if that is permitted; else what it needs is refused, and said.
+pub(super) fn with_admin<T>(act: impl FnOnce() -> T) -> T {
+    let before = rustix::thread::capabilities(None).ok();
+    let set = |sets| {
+        // Only capabilities that are permitted are asked for: it cannot fail.
+        let _ = rustix::thread::set_capabilities(None, sets);
+    };
+    if let Some(CapabilitySets { effective, permitted, inheritable }) = before {
+        let effective = effective | (permitted & CapabilitySet::SYS_ADMIN);
+        set(CapabilitySets { effective, permitted, inheritable });
+    }
+    let done = act();
+    if let Some(before) = before {
+        set(before);
+    }
+    done
 }
 
 /// The user behind sudo, when we run as root because of it.

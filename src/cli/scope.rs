@@ -57,7 +57,7 @@ fn label(scopes: &[ScopeRoot]) -> String {
 
 /// Starts it with no more privilege than it needs; what runs beside it, the UI above all, keeps none.
 pub(super) fn start(options: AgentOptions, user: Become) -> Result<Agent, CliError> {
-    drop_privileges(user)?;
+    drop_privileges(user, options.source.identities)?;
     let agent = Agent::start(options)?;
     keep_none()?;
     Ok(agent)

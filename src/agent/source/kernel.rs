@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Decoding, SourceOptions};
+use crate::agent::privileges::with_admin;
 use crate::identity;
 use crate::model::{BootNs, EndId, Hook, Loss, Role, Totals};
 use crate::source::ebpf::{
@@ -74,7 +75,7 @@ impl Kernel {
             sockets_due: now,
             first: true,
         };
-        Ok(Kernel {
+        let mut kernel = Kernel {
             ebpf,
             decoding: options.decoding,
             walker,
@@ -84,7 +85,15 @@ impl Kernel {
             met_before: 0,
             walks: 0,
             last_pass: Duration::ZERO,
-        })
+        };
+        kernel.probe_libraries();
+        Ok(kernel)
+    }
+
+    fn probe_libraries(&mut self) {
+        if self.ebpf.has_libraries_to_probe() {
+            with_admin(|| self.ebpf.probe_libraries());
+        }
     }
 
     /// Each datum with its hook.
@@ -101,7 +110,7 @@ impl Kernel {
     /// before it, so that its readings fall into the slice.
     pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Observation<'_>)) {
         self.ebpf.wait(if self.walker.is_running() { WALK_TICK } else { TICK });
-        self.ebpf.probe_libraries();
+        self.probe_libraries();
         self.ebpf.drain_state(BATCH, &mut each);
         self.ebpf.drain_payload(BATCH, &mut each);
         if self.walker.is_running() {

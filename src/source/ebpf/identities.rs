@@ -15,6 +15,8 @@ use crate::source::Among;
 pub(super) struct Identities {
     /// `None`: nothing can be read, see `state`.
     libraries: Option<Libraries>,
+    /// Files that were found, until they are probed.
+    due: Vec<Found>,
     /// Files that are probed.
     files: usize,
     /// Why there are none.
@@ -22,28 +24,31 @@ pub(super) struct Identities {
 }
 
 impl Identities {
-    /// Loads the programs, and probes what is mapped now.
+    /// Loads the programs, and finds what is mapped now.
     pub(super) fn start(options: &EbpfOptions, loaded: &mut Loaded) -> Identities {
-        let mut identities = Identities { libraries: None, files: 0, state: Ok(()) };
+        let mut identities = Identities { libraries: None, due: Vec::new(), files: 0, state: Ok(()) };
         let among =
             if options.scopes.is_empty() { Among::Host } else { Among::Cgroups(options.attach_at.clone()) };
         let started = load_programs(&mut loaded.ebpf)
             .and_then(|()| Libraries::start(among).map_err(|e| format!("no thread can be started: {e}")));
         match started {
-            Ok((first, libraries)) => {
-                first.iter().for_each(|file| identities.attach(&mut loaded.ebpf, file));
-                identities.libraries = Some(libraries);
-            }
+            Ok((found, libraries)) => (identities.due, identities.libraries) = (found, Some(libraries)),
             Err(why) => identities.state = Err(why),
         }
         identities
     }
 
-    /// Probes what was mapped since the last time.
+    /// Whether there is a file to probe.
+    pub(super) fn is_due(&mut self) -> bool {
+        self.due.extend(self.libraries.iter().flat_map(Libraries::found));
+        !self.due.is_empty()
+    }
+
+    /// Probes the files that were found.
     pub(super) fn probe(&mut self, ebpf: &mut Ebpf) {
-        let Some(libraries) = &self.libraries else { return };
-        let found: Vec<Found> = libraries.found().collect();
-        found.iter().for_each(|file| self.attach(ebpf, file));
+        for file in std::mem::take(&mut self.due) {
+            self.attach(ebpf, &file);
+        }
     }
 
     fn attach(&mut self, ebpf: &mut Ebpf, file: &Found) {
@@ -70,6 +75,10 @@ impl Identities {
     /// Its row.
     pub(super) fn hook(&self) -> Hook {
         let mut hook = ladder::IDENTITIES.row(self.state.clone());
+        if self.state.as_ref().is_err_and(|why| why.contains("perf_event_open")) {
+            "run as root, or grant CAP_SYS_ADMIN: perf_event_open(2) asks for it"
+                .clone_into(&mut hook.advice);
+        }
         hook.hook = format!("{}, in {} libraries", hook.hook, self.files);
         hook
     }

@@ -130,6 +130,18 @@ pub(super) fn why(error: &ProgramError) -> String {
             }
         }
         ProgramError::SyscallError(e) => format!("cannot be attached: {}: {}", e.call, e.io_error),
-        e => e.to_string(),
+        e => with_causes(e),
     }
+}
+
+/// An error in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(c) = cause {
+        text.push_str(": ");
+        text.push_str(&c.to_string());
+        cause = c.source();
+    }
+    text
 }

@@ -52,7 +52,7 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
         .map_max_entries("sample_ring", options.sample_ring_bytes)
         .map_max_entries("payload_ring", options.payload_ring_bytes)
         .load(OBJECT)
-        .map_err(|e| EbpfError::Object(with_causes(&e)))?;
+        .map_err(|e| EbpfError::Object(ladder::with_causes(&e)))?;
 
     let mut config: Array<MapData, Config> = take(&mut ebpf, "config")?;
     config.set(0, first, 0).map_err(|e| EbpfError::Object(e.to_string()))?;
@@ -177,15 +177,4 @@ fn attach_cgroup(ebpf: &mut Ebpf, name: &str, path: &Path) -> Result<(), String>
         }
         _ => Err(format!("the object has no program `{name}`")),
     }
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(c) = cause {
-        text.push_str(": ");
-        text.push_str(&c.to_string());
-        cause = c.source();
-    }
-    text
 }

@@ -156,7 +156,12 @@ impl EbpfSource {
         self.loaded.hooks.iter().cloned().chain(self.identities.iter().map(Identities::hook))
     }
 
-    /// Probes libraries that were mapped since the last call.
+    /// Whether libraries were found that are not probed yet.
+    pub fn has_libraries_to_probe(&mut self) -> bool {
+        self.identities.as_mut().is_some_and(Identities::is_due)
+    }
+
+    /// Probes them; on this kernel's perf_event_open(2) that may need CAP_SYS_ADMIN.
     pub fn probe_libraries(&mut self) {
         if let Some(identities) = &mut self.identities {
             identities.probe(&mut self.loaded.ebpf);
