@@ -1,7 +1,7 @@
 //! What an audit looks for, and what it found.
 
-use crate::model::{BootNs, Security, UtcOffset};
-use crate::world::security::{Report, Validity};
+use crate::model::{BootNs, Security, UtcOffset, Validity};
+use crate::world::security::Report;
 
 /// Trouble that an audit can be asked to fail on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -7,11 +7,11 @@ use super::tls::CertificateJson;
 use super::{Counts, NameJson};
 use crate::export::audit::Audit;
 use crate::export::{security, time};
-use crate::model::UtcOffset;
+use crate::model::{UtcOffset, Validity};
 use crate::world::Workload;
 use crate::world::security::{
     Between, CertificateRow, ClientRow, FailedRow, MixedRow, PlaintextRow, ServerRow, StatusTally, Tally,
-    UnknownRow, Validity, WeakRow,
+    UnknownRow, WeakRow,
 };
 
 /// The report of `webb audit`.

@@ -4,9 +4,9 @@ use super::{Table, arrow, place};
 use crate::export::audit::Audit;
 use crate::export::figures::{NONE, count, share};
 use crate::export::{security, time};
-use crate::model::{BootNs, Certificate, Security, UtcOffset, escape};
+use crate::model::{BootNs, Certificate, Security, UtcOffset, Validity, escape};
 use crate::world::security::{
-    Between, CertificateRow, ClientRow, FailedRow, MixedRow, Ready, ServerRow, Tally, Top, Validity,
+    Between, CertificateRow, ClientRow, FailedRow, MixedRow, Ready, ServerRow, Tally, Top,
 };
 
 /// Rows of each part.

@@ -8,12 +8,13 @@ use super::mix::{self, Counts, Piece, gravity};
 use super::why::{self, DAYS};
 use crate::model::{
     BootNs, Certificate, ClientCert, Connection, Inherits, NameKind, SECURITIES, Security, Tls, Transport,
+    Validity,
 };
 use crate::tui::edges::title;
 use crate::tui::figures;
 use crate::tui::shown::{Edge, Shown};
 use crate::tui::theme::Role;
-use crate::wire::tls::names::{self, Validity, Weakness, validity};
+use crate::wire::tls::names::{self, Weakness};
 use crate::world::{EdgeId, NameTable, WorkloadId};
 
 /// What kind of finding; the order is that of the list.
@@ -319,10 +320,10 @@ impl<'a> Certificates<'a> {
         let now = shown.clock.unix(shown.now);
         for ((_, fingerprint, owner), shows) in self.0 {
             let c = shows.certificate;
-            let (kind, sign, label) = match validity(c, now) {
-                Validity::Expired { days } => (Kind::Invalid, bad("×"), format!("expired {days} d")),
+            let (kind, sign, label) = match c.validity(now) {
+                Validity::Expired(days) => (Kind::Invalid, bad("×"), format!("expired {days} d")),
                 Validity::NotYet => (Kind::Invalid, bad("×"), "not yet valid".to_owned()),
-                Validity::Valid { days_left: d } => {
+                Validity::Valid(d) => {
                     let label = format!("expires {d} d");
                     match d {
                         d if d < DAYS.0 => (Kind::Expiring, bad("!"), label),

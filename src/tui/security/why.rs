@@ -13,13 +13,13 @@
 use super::mix;
 use crate::model::{
     BootNs, Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, Security,
-    Tls,
+    Tls, Validity,
 };
 use crate::tui::detail::{Line, muted};
 use crate::tui::figures::{self, Clock};
 use crate::tui::pen::{clean, columns};
 use crate::tui::theme::Role;
-use crate::wire::tls::names::{self, Validity, validity};
+use crate::wire::tls::names;
 
 /// Columns of labels.
 const LABEL: u16 = 11;
@@ -29,7 +29,7 @@ pub const MTLS: &str = "the client presented a certificate and the server contin
                         decision and not visible";
 
 /// A certificate is about to expire below so many days, and soon below so many.
-pub const DAYS: (i64, i64) = (7, 30);
+pub const DAYS: (u64, u64) = (7, 30);
 
 /// What the verdict means.
 pub fn verdict(tls: &Tls) -> String {
@@ -207,19 +207,19 @@ fn outcome(tls: &Tls, out: &mut Block) {
 /// `valid until 2026-12-01 (8 d left)`, and how that is meant.
 pub fn dates(certificate: &Certificate, now_unix: i64) -> (String, Role) {
     let until = figures::date(certificate.not_after);
-    match validity(certificate, now_unix) {
-        Validity::Expired { days } => (format!("× expired {until}, {days} d ago"), Role::Bad),
+    match certificate.validity(now_unix) {
+        Validity::Expired(days) => (format!("× expired {until}, {days} d ago"), Role::Bad),
         Validity::NotYet => {
             (format!("× not valid before {}", figures::date(certificate.not_before)), Role::Bad)
         }
-        Validity::Valid { days_left } => {
-            let role = match days_left {
+        Validity::Valid(left) => {
+            let role = match left {
                 d if d < DAYS.0 => Role::Bad,
                 d if d < DAYS.1 => Role::Warn,
                 _ => Role::Text,
             };
             let from = figures::date(certificate.not_before);
-            (format!("{from} to {until}, {days_left} d left"), role)
+            (format!("{from} to {until}, {left} d left"), role)
         }
     }
 }

@@ -3,22 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Given, NAMED, Tally, Times, Top, Workloads};
-use crate::model::{Certificate, Tls};
+use crate::model::{Certificate, Tls, Validity};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::EdgeId;
-
-const DAY_S: i64 = 86_400;
-
-/// A certificate's time, both ends inclusive (RFC 5280, section 4.1.2.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// Over for so many whole days.
-    Expired(u64),
-    /// It begins in the future.
-    NotYet,
-    /// Valid for so many whole days more.
-    Valid(u64),
-}
 
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +58,7 @@ impl Certificates {
     pub(super) fn rows(self, workloads: &Workloads, given: &Given<'_>) -> Top<CertificateRow> {
         let now = i64::try_from(given.utc.unix_ns(given.now) / 1_000_000_000).unwrap_or(i64::MAX);
         let mut seen: Vec<(Validity, Seen)> =
-            self.0.into_values().map(|s| (validity(&s.certificate, now), s)).collect();
+            self.0.into_values().map(|s| (s.certificate.validity(now), s)).collect();
         seen.sort_by_key(|(validity, s)| {
             (matches!(validity, Validity::Valid(_)), s.certificate.not_after, s.certificate.fingerprint)
         });
@@ -88,17 +75,5 @@ impl Certificates {
             }
         });
         Top { rows: rows.collect(), more: top.more }
-    }
-}
-
-fn validity(certificate: &Certificate, now: i64) -> Validity {
-    let left = certificate.not_after.saturating_sub(now);
-    let days = left.unsigned_abs() / DAY_S.unsigned_abs();
-    if left < 0 {
-        Validity::Expired(days)
-    } else if now < certificate.not_before {
-        Validity::NotYet
-    } else {
-        Validity::Valid(days)
     }
 }

@@ -22,7 +22,7 @@ use certificates::Certificates;
 use edges::Edges;
 use readiness::Servers;
 
-pub use certificates::{CertificateRow, Validity};
+pub use certificates::CertificateRow;
 pub use edges::{FailedRow, FailedWhy, MixedRow, PlaintextRow, StatusTally, WeakRow};
 pub use readiness::{ClientRow, READY, Ready, ServerRow};
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Certificate, ClientCert, ConnectionId, End, EndId, EndState, Endpoint, Handshake, Name, NameKind, Owner,
-    Role, RoleEvidence, SECURITIES, Seen, Side,
+    Role, RoleEvidence, SECURITIES, Seen, Side, Validity,
 };
 
 const S: u64 = 1_000_000_000;
