@@ -20,6 +20,7 @@ use crate::tui::figures::{self, Clock};
 use crate::tui::pen::{clean, columns};
 use crate::tui::theme::Role;
 use crate::wire::tls::names;
+use crate::world::security::FailedWhy;
 
 /// Columns of labels.
 const LABEL: u16 = 11;
@@ -59,7 +60,7 @@ pub fn verdict(tls: &Tls) -> String {
                 .to_owned()
         }
         Security::Tunnel => "inside of a tunnel that encrypts".to_owned(),
-        Security::Failed => format!("the handshake did not succeed: {}", failure(tls)),
+        Security::Failed => format!("the handshake did not succeed: {}", failure(FailedWhy::of(tls))),
         Security::Unknown => {
             format!("not decided: {}", tls.unknown.as_deref().unwrap_or("what decides it was not seen yet"))
         }
@@ -67,9 +68,9 @@ pub fn verdict(tls: &Tls) -> String {
 }
 
 /// How a handshake failed: `the server said unknown_ca (alert 48)`.
-pub fn failure(tls: &Tls) -> String {
-    let (side, other) = if tls.alert_by_client { ("client", "server") } else { ("server", "client") };
-    match (tls.handshake, tls.alert) {
+pub fn failure(why: FailedWhy) -> String {
+    let (side, other) = if why.by_client { ("client", "server") } else { ("server", "client") };
+    match (why.handshake, why.alert) {
         (Handshake::PlaintextToTls, _) => "the client spoke plaintext to a TLS port".to_owned(),
         (Handshake::TlsToPlaintext, _) => "the client spoke TLS to a plaintext port".to_owned(),
         (_, Some(n)) => match names::alert(n) {
@@ -199,7 +200,7 @@ fn outcome(tls: &Tls, out: &mut Block) {
         Handshake::Open if matches!(tls.status, Security::Plaintext | Security::Tunnel) => return,
         Handshake::Open => ("not finished, or its end was not seen".to_owned(), Role::Muted),
         Handshake::Established => ("established".to_owned(), Role::Text),
-        failed => (format!("{}: {}", failed.as_str(), failure(tls)), Role::Bad),
+        failed => (format!("{}: {}", failed.as_str(), failure(FailedWhy::of(tls))), Role::Bad),
     };
     out.fact("handshake", Role::Muted, &words, role);
 }
@@ -316,14 +317,7 @@ mod tests {
 
     #[test]
     fn failures_name_the_side_and_the_alert() {
-        let failed = |alert, by_client| {
-            failure(&Tls {
-                handshake: Handshake::Failed,
-                alert,
-                alert_by_client: by_client,
-                ..Tls::default()
-            })
-        };
+        let failed = |alert, by_client| failure(FailedWhy { handshake: Handshake::Failed, alert, by_client });
         assert_eq!(failed(Some(48), true), "the client said unknown_ca to the server");
         assert_eq!(failed(Some(116), false), "the server said certificate_required to the client");
         assert_eq!(failed(Some(200), false), "the server said alert 200 to the client");

@@ -8,7 +8,7 @@ mod tests;
 mod weakness;
 
 pub use mesh::{MeshSeen, mesh};
-pub use weakness::{WEAKNESSES, Weakness, weaknesses};
+pub use weakness::{WEAKNESSES, Weakness, weakness_names, weaknesses};
 
 /// Version of the protocol (RFC 8446, section 4.2.1; RFC 9147 for DTLS); `unknown` for others.
 pub fn version(number: u16) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Given, NAMED, Tally, Times, Top, Workloads};
+use super::{Given, Tally, Times, Top, Workloads};
 use crate::model::{Certificate, Tls, Validity};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::EdgeId;
@@ -15,11 +15,22 @@ pub struct CertificateRow {
     /// At the report's time.
     pub validity: Validity,
     /// Who presented it as a client.
-    pub clients: Top<Workload>,
-    /// Who presented it as a server, and at which port.
-    pub servers: Top<(Workload, u16)>,
+    pub clients: Top<Holder>,
+    /// Who presented it as a server, by port.
+    pub servers: Top<Holder>,
     /// In how many connections, and when last.
     pub tally: Tally,
+}
+
+/// Who presented a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub workload: Workload,
+    /// The first of the edges on which it did.
+    pub edge: EdgeId,
+    /// So many there are.
+    pub edges: usize,
 }
 
 /// By fingerprint.
@@ -29,18 +40,19 @@ pub(super) struct Certificates(BTreeMap<u64, Seen>);
 #[derive(Default)]
 struct Seen {
     certificate: Certificate,
-    clients: BTreeSet<WorkloadId>,
-    servers: BTreeSet<(WorkloadId, u16)>,
+    clients: BTreeMap<WorkloadId, BTreeSet<EdgeId>>,
+    servers: BTreeMap<(WorkloadId, u16), BTreeSet<EdgeId>>,
     tally: Tally,
 }
 
 impl Certificates {
     pub(super) fn add(&mut self, id: &EdgeId, tls: &Tls, at: Times) {
         if let Some(certificate) = &tls.client {
-            self.seen(certificate, at).clients.insert(id.client.clone());
+            self.seen(certificate, at).clients.entry(id.client.clone()).or_default().insert(id.clone());
         }
         if let Some(certificate) = &tls.server {
-            self.seen(certificate, at).servers.insert((id.server.clone(), id.port));
+            let server = (id.server.clone(), id.port);
+            self.seen(certificate, at).servers.entry(server).or_default().insert(id.clone());
         }
     }
 
@@ -64,13 +76,18 @@ impl Certificates {
         });
         let top = Top::new(seen, given.limit);
         let rows = top.rows.into_iter().map(|(validity, s)| {
-            let clients = s.clients.iter().map(|id| workloads.told(id)).collect();
-            let servers = s.servers.iter().map(|(id, port)| (workloads.told(id), *port)).collect();
+            let holder = |id: &WorkloadId, edges: BTreeSet<EdgeId>| {
+                let of = edges.len();
+                let edge = edges.into_iter().next()?;
+                Some(Holder { workload: workloads.told(id), edge, edges: of })
+            };
+            let clients = s.clients.into_iter().filter_map(|(id, edges)| holder(&id, edges));
+            let servers = s.servers.into_iter().filter_map(|((id, _), edges)| holder(&id, edges));
             CertificateRow {
                 validity,
                 certificate: s.certificate,
-                clients: Top::new(clients, NAMED),
-                servers: Top::new(servers, NAMED),
+                clients: Top::new(clients.collect(), given.named),
+                servers: Top::new(servers.collect(), given.named),
                 tally: s.tally,
             }
         });

@@ -118,6 +118,11 @@ pub fn weaknesses(tls: &Tls) -> Vec<Weakness> {
     found
 }
 
+/// The same by their documented names.
+pub fn weakness_names(tls: &Tls) -> Vec<&'static str> {
+    weaknesses(tls).into_iter().map(Weakness::as_str).collect()
+}
+
 /// What is weak about the cipher: whether it is for export, and the worst of the rest.
 fn encryption(suite: &str) -> impl Iterator<Item = Weakness> {
     let export = suite.contains("_EXPORT").then_some(Weakness::Export);
