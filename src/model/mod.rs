@@ -38,7 +38,7 @@ pub use request::{Asked, ProtocolCounts, Request, TARGETS, Tally, TargetCounts, 
 pub use slice::{
     Cause, Counters, EdgeKey, EdgeSlice, EndCounts, Loss, LossKind, LossRow, Secured, Slice, Totals,
 };
-pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status};
+pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status, Unheard};
 pub use stream::{ConnectionPage, EventMessage, NameUpdate, SliceMessage, Snapshot};
 pub use text::{escape, escape_into};
 pub use time::{BootNs, UtcOffset};

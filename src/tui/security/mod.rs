@@ -33,7 +33,7 @@ use super::shown::Shown;
 use super::state::{Detail, Link, State};
 use super::theme::Role;
 use super::view::{Hit, Hits};
-use crate::model::{BootNs, HookState};
+use crate::model::{BootNs, Unheard};
 use crate::world::security::Report;
 use crate::world::{Filter, NameTable, Subject};
 
@@ -248,19 +248,20 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
     if state.link != Link::Live || !state.filter.filter.is_empty() {
         return super::view::empty(state, pen, "findings");
     }
-    let hooks = state.status.iter().flat_map(|s| &s.hooks);
-    let off = hooks.filter(|h| h.datum.contains("request")).find_map(|h| match &h.state {
-        HookState::Off(why) => Some((why, &h.advice)),
-        HookState::On => None,
-    });
+    let off = state.status.as_ref().and_then(|s| s.unheard());
     let (first, second) = match off {
         _ if state.is_limited() => (
             "sock_diag shows connections only: whether they are encrypted is not seen.".to_owned(),
             "sudo webb sees it.".to_owned(),
         ),
-        Some((why, advice)) => {
+        Some(Unheard { unseen, why, advice }) => {
+            let what = if unseen {
+                "Nothing can be looked at here"
+            } else {
+                "Nothing is looked at, decoding is off"
+            };
             let advice = if advice.is_empty() { "6 shows what the agent sees and what not." } else { advice };
-            (format!("Nothing is looked at, decoding is off: {why}."), advice.to_owned())
+            (format!("{what}: {why}."), advice.to_owned())
         }
         None if state.capture => (
             "No connection of this capture said enough to tell how it is secured.".to_owned(),
@@ -271,9 +272,5 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
             "It is decided by what both sides say first; 6 shows what the agent watches.".to_owned(),
         ),
     };
-    let y = pen.area.height / 3;
-    for (i, (text, role)) in [(first, Role::Text), (second, Role::Muted)].into_iter().enumerate() {
-        let w = columns(&text).min(pen.area.width);
-        pen.put((pen.area.width - w) / 2, y + i as u16 * 2, w, &text, role);
-    }
+    super::view::say(pen, &first, &second);
 }

@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::tui::detail::{Line, muted};
 use crate::tui::figures::{self, Clock};
-use crate::tui::pen::{clean, columns};
+use crate::tui::pen::{clean, wrapped};
 use crate::tui::theme::Role;
 use crate::wire::tls::names;
 use crate::world::security::FailedWhy;
@@ -260,50 +260,16 @@ impl Block {
         let room = self.width.saturating_sub(LABEL + 1).max(16);
         let label = format!("{label:<0$} ", usize::from(LABEL));
         let indent = " ".repeat(usize::from(LABEL) + 1);
-        for (i, part) in broken(&clean(words), room).into_iter().enumerate() {
+        for (i, part) in wrapped(&clean(words), room).into_iter().enumerate() {
             let head = if i == 0 { (label.clone().into(), label_role) } else { muted(indent.clone()) };
             self.lines.push(vec![head, (part.into(), role)]);
         }
     }
 }
 
-/// A text in lines of at most `room` columns, at spaces where there are any.
-fn broken(text: &str, room: u16) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut used = 0;
-    for word in text.split(' ').filter(|w| !w.is_empty()) {
-        let wide = columns(word);
-        if used > 0 && used + 1 + wide > room {
-            out.push(String::new());
-            used = 0;
-        }
-        if used > 0 {
-            push(&mut out, ' ');
-            used += 1;
-        }
-        for c in word.chars() {
-            let w = columns(c.encode_utf8(&mut [0; 4]));
-            if used + w > room {
-                out.push(String::new());
-                used = 0;
-            }
-            push(&mut out, c);
-            used += w;
-        }
-    }
-    out
-}
-
-fn push(lines: &mut [String], c: char) {
-    if let Some(last) = lines.last_mut() {
-        last.push(c);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn what_mtls_means_is_said_in_these_words() {
@@ -322,15 +288,5 @@ mod tests {
         assert_eq!(failed(Some(116), false), "the server said certificate_required to the client");
         assert_eq!(failed(Some(200), false), "the server said alert 200 to the client");
         assert_eq!(failed(None, true), "the client ended it with an encrypted alert");
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_lost_and_nothing_is_too_wide(text in "[a-zé日 ]{0,80}", room in 16u16..60) {
-            let lines = broken(&text, room);
-            prop_assert!(lines.iter().all(|l| columns(l) <= room));
-            let all = |t: &str| t.replace(' ', "");
-            prop_assert_eq!(all(&lines.concat()), all(&text));
-        }
     }
 }
