@@ -139,7 +139,16 @@ impl Lines<'_> {
             words.push(text(format!("{share} ")));
         }
         let total = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-        words.push(muted(format!("  of {} connections", figures::exact(total))));
+        let mut of = format!("  of {}", connections(total, figures::exact(total)));
+        // The strays are what is looked for: when they were last there.
+        let plaintext = row.statuses.iter().find(|s| s.status == Security::Plaintext).map(|s| s.tally);
+        if let Some(tally) = plaintext.filter(|t| t.seen.known().is_some()) {
+            of += &match tally.open {
+                true => "   P open now".to_owned(),
+                false => format!("   P last seen {}", self.shown.clock.time(tally.seen)),
+            };
+        }
+        words.push(muted(of));
         self.push(Kind::Mixed, id, warn("!"), "mixed", words);
     }
 
@@ -165,7 +174,7 @@ impl Lines<'_> {
         let version = row.version.map(names::version);
         let words: Vec<&str> = found.chain(version).chain(row.cipher.and_then(names::cipher)).collect();
         let n = row.tally.count;
-        let n = format!("   {} connection{} at hand", figures::count(n), if n == 1 { "" } else { "s" });
+        let n = format!("   {} at hand", connections(n, figures::count(n)));
         self.push(Kind::Weak, &row.edge.id, warn("!"), "weak", vec![text(words.join(" · ")), muted(n)]);
     }
 
@@ -176,7 +185,7 @@ impl Lines<'_> {
                 vec![text(format!("{n} in the window")), muted("   none of them is at hand to say why")];
             return self.push(Kind::Failed, &row.edge.id, bad("×"), "failed", words);
         }
-        self.push(Kind::Unknown, &row.edge.id, unknown(), "unknown", vec![text(format!("{n} connections"))]);
+        self.push(Kind::Unknown, &row.edge.id, unknown(), "unknown", vec![text(connections(row.count, n))]);
     }
 
     /// By edge, with all reasons.
@@ -197,10 +206,11 @@ impl Lines<'_> {
     fn certificate(&mut self, row: &CertificateRow) {
         let c = &row.certificate;
         let (kind, sign, label) = match row.validity {
+            Validity::Expired(0) => (Kind::Invalid, bad("×"), "expired today".to_owned()),
             Validity::Expired(days) => (Kind::Invalid, bad("×"), format!("expired {days} d")),
             Validity::NotYet => (Kind::Invalid, bad("×"), "not yet valid".to_owned()),
             Validity::Valid(d) => {
-                let label = format!("expires {d} d");
+                let label = if d == 0 { "expires today".to_owned() } else { format!("expires {d} d") };
                 match d {
                     d if d < DAYS.0 => (Kind::Expiring, bad("!"), label),
                     d if d < DAYS.1 => (Kind::ExpiringLater, warn("!"), label),
@@ -322,6 +332,11 @@ fn bad(t: &str) -> Piece {
 
 fn unknown() -> Piece {
     ("?".to_owned(), Role::Secured(Security::Unknown))
+}
+
+/// `1 connection`, `2 connections`: a count and how it is written.
+fn connections(n: u64, written: String) -> String {
+    format!("{written} connection{}", if n == 1 { "" } else { "s" })
 }
 
 /// `820 req/s`, else connections begun, else those that are open.
