@@ -11,6 +11,12 @@ use prost::Message as _;
 
 const GENERATED: [&str; 2] = ["webb.v1.rs", "webb.v1.bin"];
 
+/// What the code says of itself, below the generator's own line.
+const OPENING: &str = "\
+// The messages and services of proto/webb/v1/webb.proto as Rust. Not edited by hand: after a change of the proto
+// file run `WEBB_REGENERATE=1 cargo test --test api_current`.
+";
+
 /// Messages that are large in memory and optional on the wire: boxed, so that a peer cannot make a
 /// reader allocate much from a few bytes.
 const BOXED: [&str; 20] = [
@@ -44,6 +50,10 @@ fn generate(into: &Path) {
         builder = builder.boxed(path);
     }
     builder.compile_fds(set.clone()).expect("code can be generated");
+    let code = into.join("webb.v1.rs");
+    let made = std::fs::read_to_string(&code).expect("was generated");
+    let (generated, rest) = made.split_once('\n').expect("more than a line");
+    std::fs::write(&code, format!("{generated}\n{OPENING}{rest}")).expect("temporary directory is writable");
     for file in &mut set.file {
         // Comments and positions: reflection does not need them.
         file.source_code_info = None;

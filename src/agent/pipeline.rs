@@ -281,7 +281,7 @@ impl Pipeline {
 /// What it means that requests are shed.
 fn shed_hook() -> Hook {
     Hook {
-        datum: "requests".to_owned(),
+        datum: Hook::REQUESTS.to_owned(),
         hook: "processor budget".to_owned(),
         state: HookState::Off("the agent used more than its share of a core".to_owned()),
         without: "requests are not decoded for a while, and counted as lost; turns are measured".to_owned(),

@@ -1,7 +1,7 @@
 //! What an audit looks for, and what it found.
 
-use crate::model::{BootNs, Security, UtcOffset};
-use crate::world::security::{Report, Validity};
+use crate::model::{BootNs, Security, UtcOffset, Validity};
+use crate::world::security::Report;
 
 /// Trouble that an audit can be asked to fail on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,16 +135,17 @@ impl Audit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::{samples, security};
+    use crate::export::samples;
+    use crate::wire::tls::names;
 
     /// The samples' certificates end after five days and some hours, and never.
     #[test]
     fn certificates_are_counted_by_the_days_they_have_left() {
-        let report = samples::report(security::weaknesses, 100);
+        let report = samples::report(names::weakness_names, 100);
         let count = |days| Check::Expires { days }.count(&report);
         assert_eq!((count(0), count(5), count(6), count(u32::MAX)), (0, 0, 2, 2));
         assert_eq!(Check::Expired.count(&report), 0);
-        let later = samples::connections_report(security::weaknesses, 100, 6 * 86_400);
+        let later = samples::connections_report(names::weakness_names, 100, 6 * 86_400);
         assert_eq!((Check::Expired.count(&later), Check::Expires { days: 0 }.count(&later)), (2, 2));
         assert_eq!((Check::Failed.count(&report), Check::Plaintext.count(&report)), (3, 1));
     }

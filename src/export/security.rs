@@ -1,6 +1,6 @@
 //! What TLS numbers are called, and what the verdicts mean, in the words that are shown.
 
-use crate::model::{BootNs, Tls, UtcOffset};
+use crate::model::{BootNs, UtcOffset};
 use crate::wire::tls::names;
 use crate::world::NameTable;
 use crate::world::security::{FailedWhy, Given};
@@ -8,6 +8,9 @@ use crate::world::security::{FailedWhy, Given};
 /// What mutual TLS means here.
 pub const MTLS_MEANS: &str = "mtls: the client presented a certificate and the server continued; trust is the server's decision \
      and not visible";
+
+/// Edges that are named for a reason, owners for a certificate.
+const NAMED: usize = 8;
 
 /// A version of the protocol, by its number where it has no name.
 pub fn version(number: u16) -> String {
@@ -49,12 +52,7 @@ pub fn failure(why: FailedWhy) -> String {
     format!("{how}: alert {} by the {by}", alert(why.alert))
 }
 
-/// What is weak about a connection, by documented names.
-pub fn weaknesses(tls: &Tls) -> Vec<&'static str> {
-    names::weaknesses(tls).into_iter().map(names::Weakness::as_str).collect()
-}
-
 /// What a report needs, with lists of `limit` rows.
-pub fn given(names: &NameTable, now: BootNs, utc: UtcOffset, limit: usize) -> Given<'_> {
-    Given { names, now, utc, weaknesses, limit }
+pub fn given(table: &NameTable, now: BootNs, utc: UtcOffset, limit: usize) -> Given<'_> {
+    Given { names: table, now, utc, weaknesses: names::weakness_names, limit, named: NAMED, window: None }
 }

@@ -3,6 +3,7 @@
 //! Everything above imports this room and this room imports nothing. No wire type, no kernel
 //! struct and no protobuf message appears here; they are converted at the edge that receives them.
 
+mod certificate;
 mod connection;
 mod end;
 mod event;
@@ -22,6 +23,7 @@ mod text;
 mod time;
 mod tls;
 
+pub use certificate::{Certificate, Validity};
 pub use connection::{Connection, ConnectionState, Side, View};
 pub use end::{End, EndId, EndState, Endpoint, Isns, Role, RoleEvidence, Seen, Transport};
 pub use event::{EVENT_KINDS, Event, EventClass, EventKind};
@@ -36,11 +38,10 @@ pub use request::{Asked, ProtocolCounts, Request, TARGETS, Tally, TargetCounts, 
 pub use slice::{
     Cause, Counters, EdgeKey, EdgeSlice, EndCounts, Loss, LossKind, LossRow, Secured, Slice, Totals,
 };
-pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status};
+pub use status::{ConnectionCounts, Cost, Hook, HookState, Scope, Status, Unheard};
 pub use stream::{ConnectionPage, EventMessage, NameUpdate, SliceMessage, Snapshot};
 pub use text::{escape, escape_into};
 pub use time::{BootNs, UtcOffset};
 pub use tls::{
-    Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, SECURITIES,
-    Security, Tls,
+    ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, SECURITIES, Security, Tls,
 };

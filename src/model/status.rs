@@ -66,6 +66,14 @@ pub struct ConnectionCounts {
     pub evicted: u64,
 }
 
+impl Hook {
+    /// The data of the hooks that see what connections say: what is received, and what is sent.
+    pub const SAID: [&str; 2] =
+        ["latency of answers; what is asked: received", "latency of answers; what is asked: sent"];
+    /// The datum that is off where what connections say is not decoded.
+    pub const REQUESTS: &str = "requests";
+}
+
 /// What an agent watches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
@@ -73,6 +81,17 @@ pub struct Scope {
     pub cgroups: Vec<String>,
     /// In words, for the header: "host", "demo", "2 cgroups".
     pub label: String,
+}
+
+/// Why what connections say is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unheard<'a> {
+    /// It is not seen at all; else it is not decoded.
+    pub unseen: bool,
+    /// The reason.
+    pub why: &'a str,
+    /// What can be done about it; empty = nothing.
+    pub advice: &'a str,
 }
 
 /// Everything about an agent that is not traffic.
@@ -112,4 +131,21 @@ pub struct Status {
     pub hooks: Vec<Hook>,
     /// Cost.
     pub cost: Cost,
+}
+
+impl Status {
+    /// Why what connections say is not told; `None` where nothing is in the way.
+    pub fn unheard(&self) -> Option<Unheard<'_>> {
+        let off = |datum: &str| {
+            self.hooks.iter().filter(|h| h.datum == datum).find_map(|h| match &h.state {
+                HookState::Off(why) => {
+                    let unseen = datum != Hook::REQUESTS;
+                    Some(Unheard { unseen, why, advice: &h.advice })
+                }
+                HookState::On => None,
+            })
+        };
+        let [received, sent] = Hook::SAID;
+        off(received).or_else(|| off(sent)).or_else(|| off(Hook::REQUESTS))
+    }
 }

@@ -4,7 +4,7 @@
 //! What `mtls` means: the client presented a certificate and the server continued. Whether the server
 //! trusts it is the server's decision and cannot be seen from outside.
 
-use super::BootNs;
+use super::{BootNs, Certificate};
 
 /// The verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -303,38 +303,6 @@ impl Mesh {
     pub fn from_number(n: u8) -> Option<Self> {
         use Mesh::{Cilium, Consul, Istio, IstioAmbient, Kuma, Linkerd};
         [Linkerd, Istio, IstioAmbient, Consul, Kuma, Cilium].into_iter().find(|s| *s as u8 == n)
-    }
-}
-
-/// A certificate that was in the clear, or handed to us by whoever received it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Certificate {
-    /// Subject, as in RFC 4514.
-    pub subject: Box<str>,
-    /// Issuer.
-    pub issuer: Box<str>,
-    /// Subject alternative names with their kind: `DNS:`, `IP:`, `URI:`, `email:`; 64 at most.
-    pub sans: Vec<Box<str>>,
-    /// SPIFFE id: its one `spiffe://` URI.
-    pub spiffe: Option<Box<str>>,
-    /// Not valid before, seconds since 1970.
-    pub not_before: i64,
-    /// Not valid after, seconds since 1970.
-    pub not_after: i64,
-    /// Kind of key: `RSA`, `P-256`, `Ed25519`.
-    pub key: Box<str>,
-    /// Bits of the key; 0 = not known.
-    pub key_bits: u32,
-    /// Certificates that were sent with it, itself included; 0 = not known.
-    pub chain: u8,
-    /// SHA-256 over the certificate, first eight bytes: to tell certificates apart.
-    pub fingerprint: u64,
-}
-
-impl Certificate {
-    /// The one name that tells most: its SPIFFE id, else its first alternative name, else its subject.
-    pub fn name(&self) -> &str {
-        self.spiffe.as_ref().or(self.sans.first()).unwrap_or(&self.subject)
     }
 }
 

@@ -51,7 +51,7 @@ fn hooks(counts: &Counts) -> Vec<Hook> {
     let mut hooks = vec![
         on("connections", &format!("{} in {packets}", counts.connections)),
         on("conversations over UDP", &format!("{} in {packets}", counts.conversations)),
-        on("requests", "what the packets carry"),
+        on(Hook::REQUESTS, "what the packets carry"),
         match left_out(counts) {
             None => on("every packet", &packets),
             Some(why) => Hook {

@@ -31,7 +31,7 @@ pub fn lines(state: &State, e: &Edge, width: u16) -> Vec<Line> {
     let shown = &state.shown;
     let (view, c) = e.row.shown();
     let mut lines: Vec<Line> =
-        vec![vec![(edges::title(e).into(), Role::Strong), muted(format!("   {}", e.protocol_words()))]];
+        vec![vec![(edges::title(e.id()).into(), Role::Strong), muted(format!("   {}", e.protocol_words()))]];
     let window = figures::age(state.window_s * 1_000_000_000);
     let addr = match e.row.addr.filter(|a| !a.is_unspecified()) {
         Some(a) => figures::endpoint(a, e.id().port),

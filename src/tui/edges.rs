@@ -456,8 +456,7 @@ pub fn course(e: &Edge) -> Vec<f64> {
 }
 
 /// `web → api :8080`.
-pub fn title(e: &Edge) -> String {
-    let id = e.id();
+pub fn title(id: &EdgeId) -> String {
     let arrow = if id.role_known { "→" } else { "?→" };
     let udp = if id.transport == Transport::Udp { " udp" } else { "" };
     format!("{} {arrow} {} :{}{udp}", id.client.name, id.server.name, id.port)
@@ -466,8 +465,8 @@ pub fn title(e: &Edge) -> String {
 /// Name and address for the clipboard.
 pub fn words(e: &Edge) -> String {
     match e.row.addr.filter(|a| !a.is_unspecified()) {
-        Some(addr) => format!("{} ({})", title(e), figures::endpoint(addr, e.id().port)),
-        None => title(e),
+        Some(addr) => format!("{} ({})", title(e.id()), figures::endpoint(addr, e.id().port)),
+        None => title(e.id()),
     }
 }
 

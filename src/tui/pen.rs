@@ -151,6 +151,39 @@ pub fn fit(text: &str, width: u16) -> Cow<'_, str> {
     out.into()
 }
 
+/// A text in lines of at most `room` columns, at spaces where there are any.
+pub fn wrapped(text: &str, room: u16) -> Vec<String> {
+    let mut out = vec![String::new()];
+    let mut used = 0;
+    for word in text.split(' ').filter(|w| !w.is_empty()) {
+        let wide = columns(word);
+        if used > 0 && used + 1 + wide > room {
+            out.push(String::new());
+            used = 0;
+        }
+        if used > 0 {
+            push(&mut out, ' ');
+            used += 1;
+        }
+        for c in word.chars() {
+            let w = columns(c.encode_utf8(&mut [0; 4]));
+            if used + w > room {
+                out.push(String::new());
+                used = 0;
+            }
+            push(&mut out, c);
+            used += w;
+        }
+    }
+    out
+}
+
+fn push(lines: &mut [String], c: char) {
+    if let Some(last) = lines.last_mut() {
+        last.push(c);
+    }
+}
+
 /// Replaces every glyph that ASCII does not have by its twin of the same width.
 pub fn to_ascii(buf: &mut Buffer) {
     for cell in &mut buf.content {
@@ -261,6 +294,14 @@ mod tests {
         #[test]
         fn fit_never_is_wider(text in "\\PC{0,30}", width in 0u16..40) {
             prop_assert!(columns(&fit(&text, width)) <= width);
+        }
+
+        #[test]
+        fn nothing_is_lost_and_nothing_is_too_wide(text in "[a-zé日 ]{0,80}", room in 16u16..60) {
+            let lines = wrapped(&text, room);
+            prop_assert!(lines.iter().all(|l| columns(l) <= room));
+            let all = |t: &str| t.replace(' ', "");
+            prop_assert_eq!(all(&lines.concat()), all(&text));
         }
 
         #[test]

@@ -14,11 +14,11 @@ use std::sync::Arc;
 use ratatui::layout::Rect;
 
 use super::figures;
-use super::pen::{Pen, columns};
+use super::pen::Pen;
 use super::state::{Link, State};
 use super::theme::Role;
 use super::view::{Hit, Hits};
-use crate::model::{BootNs, EdgeKey, Event, HookState, Request, Shape, Verdict, View};
+use crate::model::{BootNs, EdgeKey, Event, Request, Shape, Unheard, Verdict, View};
 use crate::world::{Filter, NameTable, Subject};
 
 /// Requests that are kept: beyond it the oldest go first.
@@ -369,11 +369,7 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
     if state.link != Link::Live || !state.filter.filter.is_empty() {
         return super::view::empty(state, pen, "requests");
     }
-    let hooks = state.status.iter().flat_map(|s| &s.hooks);
-    let off = hooks.filter(|h| h.datum.contains("request")).find_map(|h| match &h.state {
-        HookState::Off(why) => Some((why, &h.advice)),
-        HookState::On => None,
-    });
+    let off = state.status.as_ref().and_then(|s| s.unheard());
     let timed = state.shown.edges.iter().any(|e| e.latency.is_some());
     let decoded = state.shown.request_rate.is_some();
     let (first, second) = match off {
@@ -381,9 +377,10 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
             "sock_diag shows connections only: what is said on them is not seen.".to_owned(),
             "sudo webb sees requests.".to_owned(),
         ),
-        Some((why, advice)) if !decoded => {
+        Some(Unheard { unseen, why, advice }) if !decoded => {
+            let what = if unseen { "cannot be seen here" } else { "are not decoded" };
             let advice = if advice.is_empty() { "6 shows what the agent sees and what not." } else { advice };
-            (format!("Requests are not decoded: {why}."), advice.to_owned())
+            (format!("Requests {what}: {why}."), advice.to_owned())
         }
         _ if decoded && state.capture => {
             ("No request can be shown one by one.".to_owned(), "The edges (2) count all of them.".to_owned())
@@ -405,9 +402,5 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
             "They appear here as they are answered; 6 shows what the agent watches.".to_owned(),
         ),
     };
-    let y = pen.area.height / 3;
-    for (i, (text, role)) in [(first, Role::Text), (second, Role::Muted)].into_iter().enumerate() {
-        let w = columns(&text).min(pen.area.width);
-        pen.put((pen.area.width - w) / 2, y + i as u16 * 2, w, &text, role);
-    }
+    super::view::say(pen, &first, &second);
 }

@@ -221,7 +221,10 @@ fn an_empty_list_says_why() {
     state.requests.forget();
     assert!(text(&mut state, 80, 24).contains("No request was answered since"));
     let mut quiet = Shop::demo();
-    quiet.flows.iter_mut().for_each(|f| f.asks = None);
+    for flow in &mut quiet.flows {
+        flow.asks = None;
+        flow.secured = |_| &[];
+    }
     let mut state = fed(&mut quiet, 5);
     state.requests.forget();
     press(&mut state, "4");
@@ -235,12 +238,34 @@ fn an_empty_list_says_why() {
         advice: "leave it out".into(),
         essential: false,
     });
-    state.feed(Feed::Status(Box::new(status)));
+    state.feed(Feed::Status(Box::new(status.clone())));
     let screen = text(&mut state, 80, 24);
     assert!(
         screen.contains("Requests are not decoded: --no-requests was given.")
             && screen.contains("leave it out")
     );
+    // Without the hook nothing is there to decode: that is said, whatever was asked for.
+    status.hooks.push(model::Hook {
+        datum: model::Hook::SAID[0].into(),
+        hook: "cgroup_skb/ingress".into(),
+        state: model::HookState::Off("refused by the verifier: the helper is not known to it".into()),
+        without: "no turns, no requests".into(),
+        advice: "this kernel lacks what the program reads".into(),
+        essential: false,
+    });
+    state.feed(Feed::Status(Box::new(status)));
+    for (pane, what) in
+        [("4", "Requests cannot be seen here: refused by the"), ("5", "Nothing can be looked at here:")]
+    {
+        press(&mut state, pane);
+        // Too wide for the screen: it goes on below.
+        let screen = text(&mut state, 60, 24);
+        assert!(screen.contains(what), "{screen}");
+        assert!(
+            screen.contains("helper is not known to it.") && screen.contains("this kernel lacks"),
+            "{screen}"
+        );
+    }
     let mut encrypted = Shop::demo();
     encrypted.flows.retain(|f| f.asks.is_none() || f.port == 443);
     let mut state = fed(&mut encrypted, 20);

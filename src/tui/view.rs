@@ -12,7 +12,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::pen::{Pen, columns, to_ascii};
+use super::pen::{Pen, clean, columns, to_ascii, wrapped};
 use super::security::FindingId;
 use super::shown::{Shown, Trouble};
 use super::state::{Detail, Link, PANES, Pane, State};
@@ -415,9 +415,18 @@ pub fn empty(state: &State, pen: &mut Pen<'_>, what: &str) {
             "w widens the window; 6 shows what the agent watches and what it cannot see.".to_owned(),
         ),
     };
-    let y = pen.area.height / 3;
-    for (i, (text, role)) in [(first, Role::Text), (second, Role::Muted)].into_iter().enumerate() {
-        let w = columns(&text).min(pen.area.width);
-        pen.put((pen.area.width - w) / 2, y + i as u16 * 2, w, &text, role);
+    say(pen, &first, &second);
+}
+
+/// Says in the middle of an empty view why it is empty, and what to do. What is too wide goes on below.
+pub fn say(pen: &mut Pen<'_>, first: &str, second: &str) {
+    let mut y = pen.area.height / 3;
+    for (text, role) in [(first, Role::Text), (second, Role::Muted)] {
+        for part in wrapped(&clean(text), pen.area.width) {
+            let w = columns(&part).min(pen.area.width);
+            pen.put((pen.area.width - w) / 2, y, w, &part, role);
+            y += 1;
+        }
+        y += 1;
     }
 }

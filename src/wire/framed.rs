@@ -295,6 +295,11 @@ impl Framers {
         }
     }
 
+    /// Memory held beyond the structs themselves, bytes.
+    pub(super) fn held(&self) -> usize {
+        self.client.held() + self.server.held()
+    }
+
     /// Tells what the end of a connection leaves: an answer whose rest was not seen, requests that
     /// were not answered, and the one that was being said.
     pub(super) fn end(

@@ -3,10 +3,9 @@
 import json
 import random
 import re
-import statistics
 import subprocess
 
-from compare import Truth, compare
+from compare import PAIRS, Truth, compare, with_and_without
 from rig import need
 
 SERVER, CLIENT = "10.201.7.1", "10.201.7.2"
@@ -105,15 +104,7 @@ def h2_bulk(rig, streams=50):
     return parts, wrong
 
 
-PAIRS, SECONDS = 15, 3
-BOOTSTRAPS = 4000
-
-
-def interval(ratios):
-    """Median of the ratios, and its 95 % bootstrap interval."""
-    draw = random.Random(1)
-    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(BOOTSTRAPS))
-    return statistics.median(ratios), medians[int(0.025 * BOOTSTRAPS)], medians[int(0.975 * BOOTSTRAPS)]
+SECONDS = 3
 
 
 def iperf(rig):
@@ -136,19 +127,9 @@ def iperf(rig):
         received = said["end"]["sum_received"]
         return cpu / 1e6 / (received["bytes"] / 1e9), received["bits_per_second"] / 8e9
 
-    once(True)
-    cpu, throughput, plain = [], [], []
-    for pair in range(PAIRS):
-        order = (True, False) if pair % 2 else (False, True)
-        got = {with_webb: once(with_webb) for with_webb in order}
-        cpu.append(got[True][0] / got[False][0])
-        throughput.append(got[True][1] / got[False][1])
-        plain.append(got[False])
-    figures = [("CPU per byte", interval(cpu)), ("throughput", interval(throughput))]
-    parts = [f"{what} {m:.4f} [{low:.4f}, {high:.4f}]" for what, (m, low, high) in figures]
-    rig.notes.append(f"without webb {statistics.median(p[0] for p in plain):.3f} s CPU per GB")
-    rig.notes.append(f"{statistics.median(p[1] for p in plain):.2f} GB/s, {PAIRS} pairs of {SECONDS} s")
-    _, low, _ = figures[0][1]
+    parts, (_, low, _), (cpu, throughput) = with_and_without("CPU per byte", once)
+    rig.notes.append(f"without webb {cpu:.3f} s CPU per GB")
+    rig.notes.append(f"{throughput:.2f} GB/s, {PAIRS} pairs of {SECONDS} s")
     return parts, ["it costs processor time that can be measured"] if low > 1 else []
 
 

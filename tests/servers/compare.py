@@ -1,5 +1,7 @@
-"""What a client reports against what webb counted."""
+"""What a client reports against what webb counted, and what work costs with webb and without."""
 
+import random
+import statistics
 from dataclasses import dataclass, field
 
 from rig import figures, targets
@@ -80,3 +82,32 @@ def judge(view, seen, truth):
     if not (truth.may_miss or truth.share) and says_so:
         wrong.append(f"{view}: {seen['missed']} missed, {seen['undecoded_bytes']} bytes undecoded")
     return wrong
+
+
+# Runs with webb, each beside one without.
+PAIRS = 15
+BOOTSTRAPS = 4000
+
+
+def with_and_without(what, once):
+    """Ratios of `once(True)`, beside webb, to `once(False)`: pairs in turning order. `once` returns what
+    the work cost (`what` names it) and its throughput. Returns the line's figures, the cost's median
+    ratio with its interval, and the medians of cost and throughput without webb."""
+    once(True)
+    cost, throughput, plain = [], [], []
+    for pair in range(PAIRS):
+        order = (True, False) if pair % 2 else (False, True)
+        got = {with_webb: once(with_webb) for with_webb in order}
+        cost.append(got[True][0] / got[False][0])
+        throughput.append(got[True][1] / got[False][1])
+        plain.append(got[False])
+    ratios = [(what, interval(cost)), ("throughput", interval(throughput))]
+    parts = [f"{name} {m:.4f} [{low:.4f}, {high:.4f}]" for name, (m, low, high) in ratios]
+    return parts, ratios[0][1], [statistics.median(of) for of in zip(*plain)]
+
+
+def interval(ratios):
+    """Median of the ratios, and its 95 % bootstrap interval."""
+    draw = random.Random(1)
+    medians = sorted(statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(BOOTSTRAPS))
+    return statistics.median(ratios), medians[int(0.025 * BOOTSTRAPS)], medians[int(0.975 * BOOTSTRAPS)]

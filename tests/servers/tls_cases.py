@@ -1,9 +1,8 @@
 """TLS: what webb costs a server and clients that do nothing but shake hands."""
 
 import re
-import statistics
 
-from bulk_cases import PAIRS, interval
+from compare import PAIRS, with_and_without
 from rig import need
 
 SECONDS = 2
@@ -31,19 +30,9 @@ def storm(rig):
             agent.stop()
         return cpu / done, done / SECONDS
 
-    once(True)
-    cpu, throughput, plain = [], [], []
-    for pair in range(PAIRS):
-        order = (True, False) if pair % 2 else (False, True)
-        got = {with_webb: once(with_webb) for with_webb in order}
-        cpu.append(got[True][0] / got[False][0])
-        throughput.append(got[True][1] / got[False][1])
-        plain.append(got[False])
-    figures = [("CPU per handshake", interval(cpu)), ("throughput", interval(throughput))]
-    parts = [f"{what} {m:.4f} [{low:.4f}, {high:.4f}]" for what, (m, low, high) in figures]
-    rig.notes.append(f"without webb {statistics.median(p[0] for p in plain):.0f} us of both ends")
-    rig.notes.append(f"{statistics.median(p[1] for p in plain):.0f} handshakes/s, {PAIRS} pairs of {SECONDS} s")
-    median = figures[0][1][0]
+    parts, (median, _, _), (cpu, throughput) = with_and_without("CPU per handshake", once)
+    rig.notes.append(f"without webb {cpu:.0f} us of both ends")
+    rig.notes.append(f"{throughput:.0f} handshakes/s, {PAIRS} pairs of {SECONDS} s")
     return parts, ["it costs more than 5 %"] if median > 1.05 else []
 
 

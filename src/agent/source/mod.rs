@@ -38,7 +38,7 @@ impl Decoding {
             }
         };
         Some(Hook {
-            datum: "requests".to_owned(),
+            datum: Hook::REQUESTS.to_owned(),
             hook: "decoding".to_owned(),
             state: HookState::Off(why.to_owned()),
             without: "requests are not decoded; turns are measured, and TLS handshakes read".to_owned(),

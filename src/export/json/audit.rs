@@ -7,11 +7,10 @@ use super::tls::CertificateJson;
 use super::{Counts, NameJson};
 use crate::export::audit::Audit;
 use crate::export::{security, time};
-use crate::model::UtcOffset;
-use crate::world::Workload;
+use crate::model::{UtcOffset, Validity};
 use crate::world::security::{
-    Between, CertificateRow, ClientRow, FailedRow, MixedRow, PlaintextRow, ServerRow, StatusTally, Tally,
-    UnknownRow, Validity, WeakRow,
+    Between, CertificateRow, ClientRow, FailedRow, Holder, MixedRow, PlaintextRow, ServerRow, StatusTally,
+    Tally, UnknownRow, WeakRow,
 };
 
 /// The report of `webb audit`.
@@ -245,7 +244,7 @@ fn mixed(row: &MixedRow, utc: UtcOffset) -> MixedJson {
     let status = |s: &StatusTally| StatusJson { status: s.status.as_str(), tally: tally(&s.tally, utc) };
     MixedJson {
         edge: between(&row.edge),
-        fallback: row.fallback,
+        fallback: row.fallback.is_some(),
         was: row.was.as_str(),
         protected_until: time::rfc3339(utc, row.protected_until),
         statuses: row.statuses.iter().map(status).collect(),
@@ -258,14 +257,13 @@ fn certificate(row: &CertificateRow, utc: UtcOffset) -> OwnedJson {
         Validity::Expired(days) => ("expired", None, Some(days)),
         Validity::NotYet => ("not-yet", None, None),
     };
-    let place =
-        |(workload, port): &(Workload, u16)| PlaceJson { workload: NameJson::new(workload), port: *port };
+    let place = |h: &Holder| PlaceJson { workload: NameJson::new(&h.workload), port: h.edge.port };
     OwnedJson {
         certificate: CertificateJson::new(&row.certificate),
         validity,
         days_left,
         expired_days,
-        clients: row.clients.rows.iter().map(NameJson::new).collect(),
+        clients: row.clients.rows.iter().map(|h| NameJson::new(&h.workload)).collect(),
         more_clients: row.clients.more,
         servers: row.servers.rows.iter().map(place).collect(),
         more_servers: row.servers.more,

@@ -168,7 +168,7 @@ pub(super) fn tls(c: &Connection) -> Option<TlsJson> {
                 server_fingerprint: c.fingerprint,
             }
         }),
-        weak: security::weaknesses(t),
+        weak: registry::weakness_names(t),
         outcome: spoken.then(|| t.handshake.as_str()),
         alert: ended.then(|| security::alert(t.alert)),
         alert_by: ended.then_some(if t.alert_by_client { "client" } else { "server" }),

@@ -129,6 +129,14 @@ pub fn report(weaknesses: fn(&Tls) -> Vec<&'static str>, limit: usize) -> Report
 /// The same at another time.
 pub fn connections_report(weaknesses: fn(&Tls) -> Vec<&'static str>, limit: usize, seconds: u64) -> Report {
     let names = names();
-    let given = Given { names: &names, now: BootNs(seconds * S), utc: UTC, weaknesses, limit };
+    let given = Given {
+        names: &names,
+        now: BootNs(seconds * S),
+        utc: UTC,
+        weaknesses,
+        limit,
+        named: 8,
+        window: None,
+    };
     Report::new(&secured_connections(), &given)
 }

@@ -4,9 +4,9 @@ use super::{Table, arrow, place};
 use crate::export::audit::Audit;
 use crate::export::figures::{NONE, count, share};
 use crate::export::{security, time};
-use crate::model::{BootNs, Certificate, Security, UtcOffset, escape};
+use crate::model::{BootNs, Certificate, Security, UtcOffset, Validity, escape};
 use crate::world::security::{
-    Between, CertificateRow, ClientRow, FailedRow, MixedRow, Ready, ServerRow, Tally, Top, Validity,
+    Between, CertificateRow, ClientRow, FailedRow, MixedRow, Ready, ServerRow, Tally, Top,
 };
 
 /// Rows of each part.
@@ -150,12 +150,13 @@ fn mixed(top: &Top<MixedRow>, utc: UtcOffset) -> String {
     part(&["", "EDGE", "STATES", "WHAT HAPPENED"], top, |t, row| {
         let states: Vec<String> =
             row.statuses.iter().map(|s| format!("{}{}", s.status.letter(), count(s.tally.count))).collect();
-        let happened = if row.fallback {
-            format!("fallback: was {} until {}, now P", row.was.letter(), last(row.protected_until, utc))
-        } else {
-            "not all connections are protected alike".to_owned()
+        let (sign, happened) = match row.fallback {
+            Some(now) => {
+                let (was, until) = (row.was.letter(), last(row.protected_until, utc));
+                (BAD, format!("fallback: was {was} until {until}, now {}", now.letter()))
+            }
+            None => (ASK, "not all connections are protected alike".to_owned()),
         };
-        let sign = if row.fallback { BAD } else { ASK };
         t.row([sign.to_owned(), edge(&row.edge), states.join(" "), happened]);
     })
 }
@@ -214,8 +215,8 @@ fn identity(c: &Certificate) -> &str {
 }
 
 fn owners(row: &CertificateRow) -> String {
-    let servers = row.servers.rows.iter().map(|(w, port)| place(w, *port));
-    let clients = row.clients.rows.iter().map(|w| format!("{} (client)", w.id.bare()));
+    let servers = row.servers.rows.iter().map(|h| place(&h.workload, h.edge.port));
+    let clients = row.clients.rows.iter().map(|h| format!("{} (client)", h.workload.id.bare()));
     let mut all: Vec<String> = servers.chain(clients).collect();
     let more = row.servers.more.saturating_add(row.clients.more);
     if more > 0 {
@@ -275,6 +276,7 @@ mod tests {
     use super::*;
     use crate::export::audit::Check;
     use crate::export::samples;
+    use crate::wire::tls::names;
 
     fn of(report: crate::world::security::Report, fail_on: Vec<Check>) -> Audit {
         Audit {
@@ -293,7 +295,7 @@ mod tests {
     fn trouble_comes_first_and_each_part_has_its_reason() {
         let fail_on = vec![Check::Expires { days: 30 }, Check::Plaintext, Check::Weak];
         assert_eq!(
-            audit(&of(samples::report(security::weaknesses, 100), fail_on)),
+            audit(&of(samples::report(names::weakness_names, 100), fail_on)),
             "\
 node-1 (demo) at 2024-02-29 12:40:00 UTC: 9 connections, since 2024-02-29 12:34:56 UTC
 M mtls 11.1% (1)   R resumed 11.1% (1)   P plaintext 11.1% (1)   F failed 33.3% (3)   ? unknown 33.3% (3)

@@ -51,13 +51,13 @@ pub(super) const RELEASE: Datum = Datum {
 };
 
 pub(super) const INGRESS: Datum = Datum {
-    name: "latency of answers; what is asked: received",
+    name: Hook::SAID[0],
     hook: "cgroup_skb/ingress",
     without: "no turns, no requests",
     essential: false,
 };
 pub(super) const EGRESS: Datum = Datum {
-    name: "latency of answers; what is asked: sent",
+    name: Hook::SAID[1],
     hook: "cgroup_skb/egress",
     without: "no turns, no requests",
     essential: false,

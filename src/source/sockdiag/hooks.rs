@@ -41,7 +41,12 @@ pub(super) fn hooks(privileged: bool) -> Vec<Hook> {
         off("failed connects", once, "refused, unreachable and timed-out connects are not counted", sudo),
         off("outcomes", once, "closed connections have the outcome unknown, and lack their last bytes", sudo),
         off("connect latency", once, "no connect times", sudo),
-        off("requests", "sock_diag does not show what is said", "no requests, no latency of answers", sudo),
+        off(
+            Hook::REQUESTS,
+            "sock_diag does not show what is said",
+            "no requests, no latency of answers",
+            sudo,
+        ),
         off(
             "sequence numbers",
             "sock_diag does not report them",

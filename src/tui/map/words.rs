@@ -63,7 +63,7 @@ pub fn below(state: &State, pen: &mut Pen<'_>) {
 
 /// `api → stock :9002   12.0/s refused since 14:01:10 · last success 14:01:09 · Enter opens`.
 fn edge_words(shown: &Shown, e: &Edge) -> Vec<Piece> {
-    let mut out: Vec<Piece> = vec![(title(e).into(), Role::Strong), ("   ".into(), Role::Text)];
+    let mut out: Vec<Piece> = vec![(title(e.id()).into(), Role::Strong), ("   ".into(), Role::Text)];
     let clock = &shown.clock;
     match e.worst() {
         Some((why, n)) if e.trouble == Trouble::Failing => {

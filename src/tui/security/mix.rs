@@ -23,6 +23,12 @@ pub fn gravity(security: Security) -> u8 {
     }
 }
 
+/// The gravest of what an edge has, for ordering.
+pub fn gravest(counts: &Counts) -> u8 {
+    let there = SECURITIES.into_iter().filter(|s| counts[s.index()] > 0);
+    there.map(gravity).min().unwrap_or(u8::MAX)
+}
+
 /// Whole percents of what is there, the largest first; together 100, and nothing that is there is 0.
 pub fn percents(counts: &Counts) -> Vec<(Security, u64)> {
     let total: u128 = counts.iter().map(|n| u128::from(*n)).sum();

@@ -13,15 +13,14 @@
 //!                    batch                 T not asked, last seen 14:03:01, 44 of 44
 //! ```
 
+mod findings;
 mod mix;
-mod report;
 #[cfg(test)]
 mod tests;
 mod why;
 
-pub use mix::{Counts, Piece, add, gravity, letter, letters, name, percents, pieces};
-pub use report::gravest;
-use report::{Finding, Kind, Report};
+use findings::{Finding, Kind};
+pub use mix::{Counts, Piece, add, gravest, gravity, letter, letters, name, percents, pieces};
 pub use why::lines as why;
 
 use ratatui::layout::Rect;
@@ -34,7 +33,8 @@ use super::shown::Shown;
 use super::state::{Detail, Link, State};
 use super::theme::Role;
 use super::view::{Hit, Hits};
-use crate::model::{BootNs, HookState};
+use crate::model::{BootNs, Unheard};
+use crate::world::security::Report;
 use crate::world::{Filter, NameTable, Subject};
 
 /// Which finding; the same from second to second.
@@ -51,6 +51,7 @@ pub struct Security {
     /// The selected finding.
     pub selected: Option<FindingId>,
     report: Report,
+    findings: Vec<Finding>,
     /// What the report was worked out of: the last slice, and changes of connections.
     of: Option<(BootNs, u64)>,
     /// Places of those that the filter lets pass.
@@ -70,10 +71,11 @@ impl Security {
     ) {
         let of = Some((shown.now, connections.changes()));
         if self.of != of {
-            self.report = Report::new(shown, connections.all(), names);
+            self.report = findings::report(shown, connections.all(), names);
+            self.findings = findings::findings(&self.report, shown);
             self.of = of;
         }
-        let findings = self.report.findings.iter().enumerate();
+        let findings = self.findings.iter().enumerate();
         self.visible = findings.filter(|f| passes(f.1, filter)).map(|f| f.0).collect();
         self.rows = usize::from(height.saturating_sub(HEAD)).max(1);
         let end = self.visible.len().saturating_sub(self.rows);
@@ -85,7 +87,7 @@ impl Security {
 
     fn place(&self) -> Option<usize> {
         let id = self.selected.as_ref()?;
-        self.visible.iter().position(|i| self.report.findings[*i].id == *id)
+        self.visible.iter().position(|i| self.findings[*i].id == *id)
     }
 
     /// Moves the selection.
@@ -96,7 +98,7 @@ impl Security {
             None if by == isize::MAX => last,
             None => self.scroll.min(last),
         };
-        self.selected = self.visible.get(next).map(|i| self.report.findings[*i].id.clone());
+        self.selected = self.visible.get(next).map(|i| self.findings[*i].id.clone());
         self.scroll = self.scroll.clamp((next + 1).saturating_sub(self.rows.max(1)), next);
     }
 
@@ -110,7 +112,7 @@ impl Security {
     }
 
     fn finding(&self) -> Option<&Finding> {
-        Some(&self.report.findings[*self.visible.get(self.place()?)?])
+        Some(&self.findings[*self.visible.get(self.place()?)?])
     }
 
     /// What Enter opens.
@@ -145,15 +147,14 @@ fn passes(f: &Finding, filter: &Filter) -> bool {
 pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     let view = &state.security;
     let report = &view.report;
-    if report.looked == 0 && report.findings.is_empty() {
+    if report.looked == 0 && view.findings.is_empty() {
         return empty(state, pen);
     }
     let head = shares(report, pen);
-    let total = report.counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
     let plural = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
     let mut words = format!(
         "of {} connections on {} · last {}",
-        figures::exact(total),
+        figures::exact(report.connections()),
         plural(report.looked, "edge"),
         figures::age(state.window_s * 1_000_000_000)
     );
@@ -163,7 +164,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     words += if pen.area.width < 100 { "" } else { " · Enter says why" };
     pen.put(1, head, pen.area.width.saturating_sub(2), &words, Role::Muted);
     if view.visible.is_empty() {
-        let words = if report.findings.is_empty() {
+        let words = if view.findings.is_empty() {
             "○ nothing to complain about"
         } else {
             "○ no finding matches the filter · Esc clears it"
@@ -174,7 +175,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
     let width = pen.area.width;
     let subject = ((width.saturating_sub(LABEL + 5)) * 2 / 5).clamp(16, 34);
     for (row, i) in view.visible.iter().skip(view.scroll).take(view.rows).enumerate() {
-        let (f, y) = (&report.findings[*i], HEAD + row as u16);
+        let (f, y) = (&view.findings[*i], HEAD + row as u16);
         pen.put(1, y, 1, &f.sign.0, f.sign.1);
         let label = if matches!(f.sign.1, Role::Bad | Role::Warn) { f.sign.1 } else { Role::Muted };
         pen.put(3, y, LABEL, &f.label, label);
@@ -200,7 +201,7 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
 /// `M mTLS 61 % ████   T TLS 22 % ██`; where there is no room for that, a second row is one bar of
 /// all. Returns the rows it took.
 fn shares(report: &Report, pen: &mut Pen<'_>) -> u16 {
-    let shares = percents(&report.counts);
+    let shares = percents(&report.shares);
     let words = |long: bool| -> Vec<String> {
         let word = |(s, n): &(crate::model::Security, u64)| {
             if long { format!("{} {} {n} %", s.letter(), name(*s)) } else { format!("{} {n} %", s.letter()) }
@@ -247,19 +248,20 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
     if state.link != Link::Live || !state.filter.filter.is_empty() {
         return super::view::empty(state, pen, "findings");
     }
-    let hooks = state.status.iter().flat_map(|s| &s.hooks);
-    let off = hooks.filter(|h| h.datum.contains("request")).find_map(|h| match &h.state {
-        HookState::Off(why) => Some((why, &h.advice)),
-        HookState::On => None,
-    });
+    let off = state.status.as_ref().and_then(|s| s.unheard());
     let (first, second) = match off {
         _ if state.is_limited() => (
             "sock_diag shows connections only: whether they are encrypted is not seen.".to_owned(),
             "sudo webb sees it.".to_owned(),
         ),
-        Some((why, advice)) => {
+        Some(Unheard { unseen, why, advice }) => {
+            let what = if unseen {
+                "Nothing can be looked at here"
+            } else {
+                "Nothing is looked at, decoding is off"
+            };
             let advice = if advice.is_empty() { "6 shows what the agent sees and what not." } else { advice };
-            (format!("Nothing is looked at, decoding is off: {why}."), advice.to_owned())
+            (format!("{what}: {why}."), advice.to_owned())
         }
         None if state.capture => (
             "No connection of this capture said enough to tell how it is secured.".to_owned(),
@@ -270,9 +272,5 @@ fn empty(state: &State, pen: &mut Pen<'_>) {
             "It is decided by what both sides say first; 6 shows what the agent watches.".to_owned(),
         ),
     };
-    let y = pen.area.height / 3;
-    for (i, (text, role)) in [(first, Role::Text), (second, Role::Muted)].into_iter().enumerate() {
-        let w = columns(&text).min(pen.area.width);
-        pen.put((pen.area.width - w) / 2, y + i as u16 * 2, w, &text, role);
-    }
+    super::view::say(pen, &first, &second);
 }

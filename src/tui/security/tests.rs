@@ -5,15 +5,22 @@ use std::sync::Arc;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
+use super::findings::{Finding, findings};
 use super::why::MTLS;
 use crate::model::{
-    Certificate, Connection, Event, EventKind, Hook, HookState, SECURITIES, Security, Slice, Tls,
+    BootNs, Certificate, Connection, EntityId, Event, EventKind, Hook, HookState, SECURITIES, Security,
+    Slice, Tls, Transport, Validity,
 };
 use crate::tui::feed::Feed;
+use crate::tui::shown::Shown;
 use crate::tui::state::{Detail, Pane, State};
 use crate::tui::tests::shop::Shop;
 use crate::tui::tests::{click, draw, edge_on, fed, find, lines, press, runs, text};
 use crate::tui::theme::{Role, Theme};
+use crate::world::security::{
+    Between, CertificateRow, Holder, MixedRow, Report, StatusTally, Tally, Top, UnexplainedRow,
+};
+use crate::world::{EdgeId, NameTable};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
@@ -363,4 +370,71 @@ fn what_peers_say_cannot_move_the_cursor_or_overflow() {
     }
     state.detail = None;
     assert!(text(&mut state, 200, 60).contains("\\x1b[2J\\u{202e}evil"));
+}
+
+/// The words of a report, line by line.
+fn said(report: &Report) -> Vec<String> {
+    let line = |f: &Finding| {
+        let words: String = f.words.iter().map(|w| w.0.as_str()).collect();
+        format!("{} {} {words}", f.sign.0, f.label)
+    };
+    findings(report, &Shown::default()).iter().map(line).collect()
+}
+
+#[test]
+fn the_last_day_and_the_only_connection_read_as_such() {
+    let workload = NameTable::default().workload(EntityId(1));
+    let id = EdgeId {
+        client: workload.id.clone(),
+        server: workload.id.clone(),
+        port: 443,
+        transport: Transport::Tcp,
+        role_known: true,
+    };
+    let edge = Between { id: id.clone(), client: workload.clone(), server: workload.clone() };
+    let certificate = |validity| CertificateRow {
+        certificate: Certificate::default(),
+        validity,
+        clients: Top::default(),
+        servers: Top {
+            rows: vec![Holder { workload: workload.clone(), edge: id.clone(), edges: 1 }],
+            more: 0,
+        },
+        tally: Tally::default(),
+    };
+    let unexplained = |status, count| UnexplainedRow { edge: edge.clone(), status, count };
+    let status =
+        |status, count, seen| StatusTally { status, tally: Tally { count, seen, ..Tally::default() } };
+    let mut report = Report {
+        certificates: Top {
+            rows: vec![certificate(Validity::Expired(0)), certificate(Validity::Valid(0))],
+            more: 0,
+        },
+        unexplained: Top {
+            rows: vec![unexplained(Security::Failed, 2), unexplained(Security::Unknown, 1)],
+            more: 0,
+        },
+        mixed: Top {
+            rows: vec![MixedRow {
+                edge: edge.clone(),
+                statuses: vec![
+                    status(Security::Plaintext, 1, BootNs(3_000_000_000)),
+                    status(Security::Mtls, 3, BootNs(0)),
+                ],
+                fallback: None,
+                was: Security::Mtls,
+                protected_until: BootNs(0),
+            }],
+            more: 0,
+        },
+        ..Report::default()
+    };
+    let lines = said(&report);
+    assert!(lines[0].starts_with("× failed 2 in the window   none of them is at hand"), "{lines:?}");
+    assert!(lines[1].starts_with("× expired today"), "{lines:?}");
+    assert!(lines[2].starts_with("! expires today"), "{lines:?}");
+    assert!(lines[3].starts_with("! mixed M75 P25   of 4 connections   P last seen "), "{lines:?}");
+    assert_eq!(lines[4], "? unknown 1 connection");
+    report.mixed.rows[0].statuses[0].tally.open = true;
+    assert!(said(&report)[3].ends_with("P open now"), "{lines:?}");
 }

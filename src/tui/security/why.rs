@@ -13,13 +13,14 @@
 use super::mix;
 use crate::model::{
     BootNs, Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, Security,
-    Tls,
+    Tls, Validity,
 };
 use crate::tui::detail::{Line, muted};
 use crate::tui::figures::{self, Clock};
-use crate::tui::pen::{clean, columns};
+use crate::tui::pen::{clean, wrapped};
 use crate::tui::theme::Role;
-use crate::wire::tls::names::{self, Validity, validity};
+use crate::wire::tls::names;
+use crate::world::security::FailedWhy;
 
 /// Columns of labels.
 const LABEL: u16 = 11;
@@ -29,7 +30,7 @@ pub const MTLS: &str = "the client presented a certificate and the server contin
                         decision and not visible";
 
 /// A certificate is about to expire below so many days, and soon below so many.
-pub const DAYS: (i64, i64) = (7, 30);
+pub const DAYS: (u64, u64) = (7, 30);
 
 /// What the verdict means.
 pub fn verdict(tls: &Tls) -> String {
@@ -59,7 +60,7 @@ pub fn verdict(tls: &Tls) -> String {
                 .to_owned()
         }
         Security::Tunnel => "inside of a tunnel that encrypts".to_owned(),
-        Security::Failed => format!("the handshake did not succeed: {}", failure(tls)),
+        Security::Failed => format!("the handshake did not succeed: {}", failure(FailedWhy::of(tls))),
         Security::Unknown => {
             format!("not decided: {}", tls.unknown.as_deref().unwrap_or("what decides it was not seen yet"))
         }
@@ -67,9 +68,9 @@ pub fn verdict(tls: &Tls) -> String {
 }
 
 /// How a handshake failed: `the server said unknown_ca (alert 48)`.
-pub fn failure(tls: &Tls) -> String {
-    let (side, other) = if tls.alert_by_client { ("client", "server") } else { ("server", "client") };
-    match (tls.handshake, tls.alert) {
+pub fn failure(why: FailedWhy) -> String {
+    let (side, other) = if why.by_client { ("client", "server") } else { ("server", "client") };
+    match (why.handshake, why.alert) {
         (Handshake::PlaintextToTls, _) => "the client spoke plaintext to a TLS port".to_owned(),
         (Handshake::TlsToPlaintext, _) => "the client spoke TLS to a plaintext port".to_owned(),
         (_, Some(n)) => match names::alert(n) {
@@ -199,7 +200,7 @@ fn outcome(tls: &Tls, out: &mut Block) {
         Handshake::Open if matches!(tls.status, Security::Plaintext | Security::Tunnel) => return,
         Handshake::Open => ("not finished, or its end was not seen".to_owned(), Role::Muted),
         Handshake::Established => ("established".to_owned(), Role::Text),
-        failed => (format!("{}: {}", failed.as_str(), failure(tls)), Role::Bad),
+        failed => (format!("{}: {}", failed.as_str(), failure(FailedWhy::of(tls))), Role::Bad),
     };
     out.fact("handshake", Role::Muted, &words, role);
 }
@@ -207,19 +208,19 @@ fn outcome(tls: &Tls, out: &mut Block) {
 /// `valid until 2026-12-01 (8 d left)`, and how that is meant.
 pub fn dates(certificate: &Certificate, now_unix: i64) -> (String, Role) {
     let until = figures::date(certificate.not_after);
-    match validity(certificate, now_unix) {
-        Validity::Expired { days } => (format!("× expired {until}, {days} d ago"), Role::Bad),
+    match certificate.validity(now_unix) {
+        Validity::Expired(days) => (format!("× expired {until}, {days} d ago"), Role::Bad),
         Validity::NotYet => {
             (format!("× not valid before {}", figures::date(certificate.not_before)), Role::Bad)
         }
-        Validity::Valid { days_left } => {
-            let role = match days_left {
+        Validity::Valid(left) => {
+            let role = match left {
                 d if d < DAYS.0 => Role::Bad,
                 d if d < DAYS.1 => Role::Warn,
                 _ => Role::Text,
             };
             let from = figures::date(certificate.not_before);
-            (format!("{from} to {until}, {days_left} d left"), role)
+            (format!("{from} to {until}, {left} d left"), role)
         }
     }
 }
@@ -259,50 +260,16 @@ impl Block {
         let room = self.width.saturating_sub(LABEL + 1).max(16);
         let label = format!("{label:<0$} ", usize::from(LABEL));
         let indent = " ".repeat(usize::from(LABEL) + 1);
-        for (i, part) in broken(&clean(words), room).into_iter().enumerate() {
+        for (i, part) in wrapped(&clean(words), room).into_iter().enumerate() {
             let head = if i == 0 { (label.clone().into(), label_role) } else { muted(indent.clone()) };
             self.lines.push(vec![head, (part.into(), role)]);
         }
     }
 }
 
-/// A text in lines of at most `room` columns, at spaces where there are any.
-fn broken(text: &str, room: u16) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut used = 0;
-    for word in text.split(' ').filter(|w| !w.is_empty()) {
-        let wide = columns(word);
-        if used > 0 && used + 1 + wide > room {
-            out.push(String::new());
-            used = 0;
-        }
-        if used > 0 {
-            push(&mut out, ' ');
-            used += 1;
-        }
-        for c in word.chars() {
-            let w = columns(c.encode_utf8(&mut [0; 4]));
-            if used + w > room {
-                out.push(String::new());
-                used = 0;
-            }
-            push(&mut out, c);
-            used += w;
-        }
-    }
-    out
-}
-
-fn push(lines: &mut [String], c: char) {
-    if let Some(last) = lines.last_mut() {
-        last.push(c);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn what_mtls_means_is_said_in_these_words() {
@@ -316,27 +283,10 @@ mod tests {
 
     #[test]
     fn failures_name_the_side_and_the_alert() {
-        let failed = |alert, by_client| {
-            failure(&Tls {
-                handshake: Handshake::Failed,
-                alert,
-                alert_by_client: by_client,
-                ..Tls::default()
-            })
-        };
+        let failed = |alert, by_client| failure(FailedWhy { handshake: Handshake::Failed, alert, by_client });
         assert_eq!(failed(Some(48), true), "the client said unknown_ca to the server");
         assert_eq!(failed(Some(116), false), "the server said certificate_required to the client");
         assert_eq!(failed(Some(200), false), "the server said alert 200 to the client");
         assert_eq!(failed(None, true), "the client ended it with an encrypted alert");
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_lost_and_nothing_is_too_wide(text in "[a-zé日 ]{0,80}", room in 16u16..60) {
-            let lines = broken(&text, room);
-            prop_assert!(lines.iter().all(|l| columns(l) <= room));
-            let all = |t: &str| t.replace(' ', "");
-            prop_assert_eq!(all(&lines.concat()), all(&text));
-        }
     }
 }

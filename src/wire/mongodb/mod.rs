@@ -148,8 +148,7 @@ impl Decoder for Mongodb {
 
     fn held(&self) -> usize {
         size_of::<Self>()
-            + self.framers.client.held()
-            + self.framers.server.held()
+            + self.framers.held()
             + self.state.pending.capacity() * size_of::<Pending>()
             + self.state.pending.len() * TEXT
     }

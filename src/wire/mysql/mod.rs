@@ -20,14 +20,10 @@ pub use sniff::sniff;
 
 use super::decoder::TEXT;
 use super::sql::Statement;
-use super::sql::frames::{Frames, Input};
+use super::sql::frames::{Input, Sides};
 use super::{Decoder, Speaker, Told};
 use crate::model::{BootNs, Known, Protocol};
 use session::{Phase, Session};
-
-/// Times that packets may not fit the protocol, with nothing understood in between, before it is
-/// taken for another.
-const STRIKES: u32 = 4;
 
 /// So much of a packet says whether it ends an answer.
 const ENOUGH: usize = 9;
@@ -35,10 +31,8 @@ const ENOUGH: usize = 9;
 /// Decodes a connection to a MySQL or MariaDB server, from its start or from any turn on.
 #[derive(Debug, Default)]
 pub struct Mysql {
-    client: Frames,
-    server: Frames,
+    sides: Sides,
     session: Session,
-    strikes: u32,
 }
 
 impl Mysql {
@@ -47,16 +41,9 @@ impl Mysql {
         Self::default()
     }
 
-    fn lost(&self, side: Speaker) -> bool {
-        match side {
-            Speaker::Client => self.client.lost(),
-            Speaker::Server => self.server.lost(),
-        }
-    }
-
     fn strike(&mut self) {
-        self.strikes = if std::mem::take(&mut self.session.understood) { 1 } else { self.strikes + 1 };
-        if self.strikes >= STRIKES && self.session.over.is_none() {
+        let understood = std::mem::take(&mut self.session.understood);
+        if self.sides.strike(understood) && self.session.over.is_none() {
             self.session.over = Some(Known::Unknown("what was said does not fit the MySQL protocol"));
         }
     }
@@ -65,40 +52,40 @@ impl Mysql {
 impl Decoder for Mysql {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         let mut input = Input { at, offset, data };
-        let was_lost = self.lost(from);
+        let was_lost = self.sides.lost(from);
         match from {
             Speaker::Client => {
-                if self.client.skipping() {
+                if self.sides.client.skipping() {
                     self.session.request_goes_on(at);
                 }
                 loop {
                     let begins = self.session.command_begins();
                     let read = |bytes: &[u8]| packet::request(bytes, begins);
-                    let Some(frame) = self.client.next(&mut input, read) else { break };
+                    let Some(frame) = self.sides.client.next(&mut input, read) else { break };
                     let fits = self.session.client(&frame, at);
                     if !fits {
-                        self.client.lose();
-                    } else if self.client.skipping() && !input.data.is_empty() {
+                        self.sides.client.lose();
+                    } else if self.sides.client.skipping() && !input.data.is_empty() {
                         self.session.request_goes_on(at);
                     }
                 }
             }
             Speaker::Server => {
-                let unread = self.server.undecoded();
+                let unread = self.sides.server.undecoded();
                 loop {
                     let greeting = self.session.phase == Phase::Greeting;
                     let read = if greeting { packet::greeting } else { packet::answer };
-                    let Some(frame) = self.server.next(&mut input, read) else { break };
+                    let Some(frame) = self.sides.server.next(&mut input, read) else { break };
                     if !self.session.server(&frame, at, out) {
-                        self.server.lose();
+                        self.sides.server.lose();
                     }
                 }
-                if self.server.lost() {
-                    self.session.response_goes_on(at, self.server.undecoded().saturating_sub(unread));
+                if self.sides.server.lost() {
+                    self.session.response_goes_on(at, self.sides.server.undecoded().saturating_sub(unread));
                 }
             }
         }
-        if self.lost(from) && !was_lost {
+        if self.sides.lost(from) && !was_lost {
             self.strike();
         }
     }
@@ -106,27 +93,27 @@ impl Decoder for Mysql {
     fn gap(&mut self, from: Speaker, at: BootNs, _offset: u64, len: u64, out: &mut Vec<Told>) {
         match from {
             Speaker::Client => {
-                if let Some(frame) = self.client.cut() {
+                if let Some(frame) = self.sides.client.cut() {
                     self.session.client(&frame, at);
-                } else if self.client.skipping() {
+                } else if self.sides.client.skipping() {
                     self.session.request_goes_on(at);
                 }
-                let beyond = self.client.jump(len);
+                let beyond = self.sides.client.jump(len);
                 if beyond > 0 {
                     self.session.requests_missing(at, beyond);
                 }
             }
             Speaker::Server => {
                 let mut unread = false;
-                if let Some(frame) = self.server.cut() {
+                if let Some(frame) = self.sides.server.cut() {
                     unread = frame.body.len() < ENOUGH;
                     self.session.server(&frame, at, out);
                 }
-                let beyond = self.server.jump(len);
+                let beyond = self.sides.server.jump(len);
                 self.session.response_goes_on(at, beyond);
                 if unread {
                     // Whether it was the last packet cannot be told.
-                    self.server.lose();
+                    self.sides.server.lose();
                 }
             }
         }
@@ -135,17 +122,17 @@ impl Decoder for Mysql {
     fn turn(&mut self, from: Speaker, out: &mut Vec<Told>) {
         match from {
             Speaker::Client => {
-                if self.server.lost() {
+                if self.sides.server.lost() {
                     self.session.answers_over(out);
                 }
-                if self.client.lost() {
-                    self.client.resync();
+                if self.sides.client.lost() {
+                    self.sides.client.resync();
                     self.session.requests_found();
                 }
             }
             Speaker::Server => {
-                if self.server.lost() {
-                    self.server.resync();
+                if self.sides.server.lost() {
+                    self.sides.server.resync();
                     self.session.answers_found();
                 }
             }
@@ -153,13 +140,17 @@ impl Decoder for Mysql {
     }
 
     fn end(&mut self, _at: BootNs, out: &mut Vec<Told>) {
-        self.session.end(self.server.lost(), out);
+        self.session.end(self.sides.server.lost(), out);
     }
 
     fn take_undecoded(&mut self) -> u64 {
-        let server = self.server.take_undecoded();
+        let server = self.sides.server.take_undecoded();
         let server = if self.session.take_answered_while_lost() { 0 } else { server };
-        self.client.take_undecoded().saturating_add(server).saturating_add(self.session.take_undecoded())
+        self.sides
+            .client
+            .take_undecoded()
+            .saturating_add(server)
+            .saturating_add(self.session.take_undecoded())
     }
 
     fn held(&self) -> usize {

@@ -18,22 +18,16 @@ mod tests;
 
 pub use sniff::sniff;
 
-use super::sql::frames::{Frames, Input};
+use super::sql::frames::{Input, Sides};
 use super::{Decoder, Speaker, Told};
 use crate::model::{BootNs, Known, Protocol};
 use session::{Phase, Session};
 
-/// Times that bytes may not fit the protocol, with nothing understood in between, before it is
-/// taken for another.
-const STRIKES: u32 = 4;
-
 /// Decodes a connection to a PostgreSQL server, from its start or from any turn on.
 #[derive(Debug, Default)]
 pub struct Postgres {
-    client: Frames,
-    server: Frames,
+    sides: Sides,
     session: Session,
-    strikes: u32,
 }
 
 impl Postgres {
@@ -42,16 +36,9 @@ impl Postgres {
         Self::default()
     }
 
-    fn lost(&self, side: Speaker) -> bool {
-        match side {
-            Speaker::Client => self.client.lost(),
-            Speaker::Server => self.server.lost(),
-        }
-    }
-
     fn strike(&mut self) {
-        self.strikes = if std::mem::take(&mut self.session.understood) { 1 } else { self.strikes + 1 };
-        if self.strikes >= STRIKES && self.session.over.is_none() {
+        let understood = std::mem::take(&mut self.session.understood);
+        if self.sides.strike(understood) && self.session.over.is_none() {
             self.session.over = Some(Known::Unknown("what was said does not fit the PostgreSQL protocol"));
         }
     }
@@ -60,33 +47,33 @@ impl Postgres {
 impl Decoder for Postgres {
     fn bytes(&mut self, from: Speaker, at: BootNs, offset: u64, data: &[u8], out: &mut Vec<Told>) {
         let mut input = Input { at, offset, data };
-        let was_lost = self.lost(from);
+        let was_lost = self.sides.lost(from);
         match from {
             Speaker::Client => {
-                if self.client.skipping() {
+                if self.sides.client.skipping() {
                     self.session.request_goes_on(at);
                 }
-                while let Some(frame) = self.client.next(&mut input, message::client) {
+                while let Some(frame) = self.sides.client.next(&mut input, message::client) {
                     self.session.client(&frame, at, out);
-                    if self.client.skipping() && !input.data.is_empty() {
+                    if self.sides.client.skipping() && !input.data.is_empty() {
                         self.session.request_goes_on(at);
                     }
                 }
             }
             Speaker::Server => {
-                let unread = self.server.undecoded();
+                let unread = self.sides.server.undecoded();
                 loop {
                     let byte = self.session.phase == Phase::Encryption;
                     let read = if byte { message::answer_to_encryption } else { message::server };
-                    let Some(frame) = self.server.next(&mut input, read) else { break };
+                    let Some(frame) = self.sides.server.next(&mut input, read) else { break };
                     self.session.server(&frame, at, out);
                 }
-                if self.server.lost() {
-                    self.session.response_goes_on(at, self.server.undecoded().saturating_sub(unread));
+                if self.sides.server.lost() {
+                    self.session.response_goes_on(at, self.sides.server.undecoded().saturating_sub(unread));
                 }
             }
         }
-        if self.lost(from) && !was_lost {
+        if self.sides.lost(from) && !was_lost {
             self.strike();
         }
     }
@@ -94,21 +81,21 @@ impl Decoder for Postgres {
     fn gap(&mut self, from: Speaker, at: BootNs, _offset: u64, len: u64, out: &mut Vec<Told>) {
         match from {
             Speaker::Client => {
-                if let Some(frame) = self.client.cut() {
+                if let Some(frame) = self.sides.client.cut() {
                     self.session.client(&frame, at, out);
-                } else if self.client.skipping() {
+                } else if self.sides.client.skipping() {
                     self.session.request_goes_on(at);
                 }
-                let beyond = self.client.jump(len);
+                let beyond = self.sides.client.jump(len);
                 if beyond > 0 {
                     self.session.requests_missing(at, beyond);
                 }
             }
             Speaker::Server => {
-                if let Some(frame) = self.server.cut() {
+                if let Some(frame) = self.sides.server.cut() {
                     self.session.server(&frame, at, out);
                 }
-                let beyond = self.server.jump(len);
+                let beyond = self.sides.server.jump(len);
                 self.session.response_goes_on(at, beyond);
             }
         }
@@ -117,30 +104,34 @@ impl Decoder for Postgres {
     fn turn(&mut self, from: Speaker, out: &mut Vec<Told>) {
         match from {
             Speaker::Client => {
-                if self.server.lost() {
+                if self.sides.server.lost() {
                     self.session.answers_over(out);
                 }
-                if self.client.lost() {
+                if self.sides.client.lost() {
                     self.session.requests_found(out);
-                    self.client.resync();
+                    self.sides.client.resync();
                 }
             }
             Speaker::Server => {
-                if self.server.lost() {
-                    self.server.resync();
+                if self.sides.server.lost() {
+                    self.sides.server.resync();
                 }
             }
         }
     }
 
     fn end(&mut self, _at: BootNs, out: &mut Vec<Told>) {
-        self.session.end(self.server.lost(), out);
+        self.session.end(self.sides.server.lost(), out);
     }
 
     fn take_undecoded(&mut self) -> u64 {
-        let server = self.server.take_undecoded();
+        let server = self.sides.server.take_undecoded();
         let server = if self.session.take_answered_while_lost() { 0 } else { server };
-        self.client.take_undecoded().saturating_add(server).saturating_add(self.session.take_undecoded())
+        self.sides
+            .client
+            .take_undecoded()
+            .saturating_add(server)
+            .saturating_add(self.session.take_undecoded())
     }
 
     fn held(&self) -> usize {

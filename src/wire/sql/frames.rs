@@ -2,6 +2,7 @@
 //! interest; the rest is skipped by its length, captured or not.
 
 use crate::model::BootNs;
+use crate::wire::Speaker;
 
 /// What the head of a message says.
 #[derive(Clone, Copy, Debug)]
@@ -246,5 +247,36 @@ impl Frames {
         let head = if self.spent { 0 } else { self.buffer.len() as u64 };
         self.lose();
         beyond.saturating_add(head)
+    }
+}
+
+/// Times that what is said may not fit the protocol, with nothing understood in between, before it is
+/// taken for another.
+const STRIKES: u32 = 4;
+
+/// Both directions of a connection.
+#[derive(Debug, Default)]
+pub struct Sides {
+    /// What the client says.
+    pub client: Frames,
+    /// What the server says.
+    pub server: Frames,
+    strikes: u32,
+}
+
+impl Sides {
+    /// Where the next message of a side begins is not known.
+    pub fn lost(&self, side: Speaker) -> bool {
+        match side {
+            Speaker::Client => self.client.lost(),
+            Speaker::Server => self.server.lost(),
+        }
+    }
+
+    /// Something did not fit; `understood`: since the last time something did. Whether that was once
+    /// too often.
+    pub fn strike(&mut self, understood: bool) -> bool {
+        self.strikes = if understood { 1 } else { self.strikes + 1 };
+        self.strikes >= STRIKES
     }
 }

@@ -1,5 +1,5 @@
 //! Names of what TLS numbers (the TLS registries of IANA), and what is to be said of them: which
-//! choices are weak, whether a certificate is valid at a time, and which mesh a hello gives away.
+//! choices are weak, and which mesh a hello gives away.
 
 mod ciphers;
 mod mesh;
@@ -8,7 +8,7 @@ mod tests;
 mod weakness;
 
 pub use mesh::{MeshSeen, mesh};
-pub use weakness::{Validity, WEAKNESSES, Weakness, validity, weaknesses};
+pub use weakness::{WEAKNESSES, Weakness, weakness_names, weaknesses};
 
 /// Version of the protocol (RFC 8446, section 4.2.1; RFC 9147 for DTLS); `unknown` for others.
 pub fn version(number: u16) -> &'static str {

@@ -2,23 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Given, NAMED, Tally, Times, Top, Workloads};
-use crate::model::{Certificate, Tls};
+use super::{Given, Tally, Times, Top, Workloads};
+use crate::model::{Certificate, Tls, Validity};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::EdgeId;
-
-const DAY_S: i64 = 86_400;
-
-/// A certificate's time, both ends inclusive (RFC 5280, section 4.1.2.5).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// Over for so many whole days.
-    Expired(u64),
-    /// It begins in the future.
-    NotYet,
-    /// Valid for so many whole days more.
-    Valid(u64),
-}
 
 /// A certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,11 +15,22 @@ pub struct CertificateRow {
     /// At the report's time.
     pub validity: Validity,
     /// Who presented it as a client.
-    pub clients: Top<Workload>,
-    /// Who presented it as a server, and at which port.
-    pub servers: Top<(Workload, u16)>,
+    pub clients: Top<Holder>,
+    /// Who presented it as a server, by port.
+    pub servers: Top<Holder>,
     /// In how many connections, and when last.
     pub tally: Tally,
+}
+
+/// Who presented a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub workload: Workload,
+    /// The first of the edges on which it did.
+    pub edge: EdgeId,
+    /// So many there are.
+    pub edges: usize,
 }
 
 /// By fingerprint.
@@ -42,18 +40,19 @@ pub(super) struct Certificates(BTreeMap<u64, Seen>);
 #[derive(Default)]
 struct Seen {
     certificate: Certificate,
-    clients: BTreeSet<WorkloadId>,
-    servers: BTreeSet<(WorkloadId, u16)>,
+    clients: BTreeMap<WorkloadId, BTreeSet<EdgeId>>,
+    servers: BTreeMap<(WorkloadId, u16), BTreeSet<EdgeId>>,
     tally: Tally,
 }
 
 impl Certificates {
     pub(super) fn add(&mut self, id: &EdgeId, tls: &Tls, at: Times) {
         if let Some(certificate) = &tls.client {
-            self.seen(certificate, at).clients.insert(id.client.clone());
+            self.seen(certificate, at).clients.entry(id.client.clone()).or_default().insert(id.clone());
         }
         if let Some(certificate) = &tls.server {
-            self.seen(certificate, at).servers.insert((id.server.clone(), id.port));
+            let server = (id.server.clone(), id.port);
+            self.seen(certificate, at).servers.entry(server).or_default().insert(id.clone());
         }
     }
 
@@ -71,34 +70,27 @@ impl Certificates {
     pub(super) fn rows(self, workloads: &Workloads, given: &Given<'_>) -> Top<CertificateRow> {
         let now = i64::try_from(given.utc.unix_ns(given.now) / 1_000_000_000).unwrap_or(i64::MAX);
         let mut seen: Vec<(Validity, Seen)> =
-            self.0.into_values().map(|s| (validity(&s.certificate, now), s)).collect();
+            self.0.into_values().map(|s| (s.certificate.validity(now), s)).collect();
         seen.sort_by_key(|(validity, s)| {
             (matches!(validity, Validity::Valid(_)), s.certificate.not_after, s.certificate.fingerprint)
         });
         let top = Top::new(seen, given.limit);
         let rows = top.rows.into_iter().map(|(validity, s)| {
-            let clients = s.clients.iter().map(|id| workloads.told(id)).collect();
-            let servers = s.servers.iter().map(|(id, port)| (workloads.told(id), *port)).collect();
+            let holder = |id: &WorkloadId, edges: BTreeSet<EdgeId>| {
+                let of = edges.len();
+                let edge = edges.into_iter().next()?;
+                Some(Holder { workload: workloads.told(id), edge, edges: of })
+            };
+            let clients = s.clients.into_iter().filter_map(|(id, edges)| holder(&id, edges));
+            let servers = s.servers.into_iter().filter_map(|((id, _), edges)| holder(&id, edges));
             CertificateRow {
                 validity,
                 certificate: s.certificate,
-                clients: Top::new(clients, NAMED),
-                servers: Top::new(servers, NAMED),
+                clients: Top::new(clients.collect(), given.named),
+                servers: Top::new(servers.collect(), given.named),
                 tally: s.tally,
             }
         });
         Top { rows: rows.collect(), more: top.more }
-    }
-}
-
-fn validity(certificate: &Certificate, now: i64) -> Validity {
-    let left = certificate.not_after.saturating_sub(now);
-    let days = left.unsigned_abs() / DAY_S.unsigned_abs();
-    if left < 0 {
-        Validity::Expired(days)
-    } else if now < certificate.not_before {
-        Validity::NotYet
-    } else {
-        Validity::Valid(days)
     }
 }

@@ -3,9 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::window::{Fallback, Window};
 use super::{Between, Level, Report, Tally, Times, Top, Workloads};
 use crate::model::{BootNs, Handshake, SECURITIES, Security, Tls};
-use crate::world::rows::EdgeId;
+use crate::world::rows::{EdgeId, EdgeRow};
 
 /// An edge with plaintext connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct PlaintextRow {
     pub edge: Between,
     /// How many, and when last.
     pub tally: Tally,
-    /// What was observed of the newest.
+    /// What was observed of the newest; nothing where none is at hand.
     pub why: Box<str>,
 }
 
@@ -34,11 +35,13 @@ pub struct MixedRow {
     pub edge: Between,
     /// All its verdicts, in their order.
     pub statuses: Vec<StatusTally>,
-    /// It was protected, and the newest connection is plaintext.
-    pub fallback: bool,
-    /// How the protected connection that was seen last was protected: by TLS, mutual TLS or a tunnel.
+    /// By what it is protected since then, where it was better protected before: plaintext where the
+    /// newest connection is; in a window whatever is less for some seconds.
+    pub fallback: Option<Security>,
+    /// How the protected connection that was seen last was protected: by TLS, mutual TLS, what implies
+    /// that, or a tunnel.
     pub was: Security,
-    /// When that was.
+    /// When that was; 0 = none is at hand to say.
     pub protected_until: BootNs,
 }
 
@@ -89,6 +92,19 @@ pub struct FailedRow {
     pub why: FailedWhy,
     /// How many, and when last.
     pub tally: Tally,
+    /// The window has failures of this edge; without a window always.
+    pub current: bool,
+}
+
+/// What the window counts of an edge, and no connection at hand explains.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnexplainedRow {
+    /// Which edge.
+    pub edge: Between,
+    /// Failed or unknown.
+    pub status: Security,
+    /// Connections of the window.
+    pub count: u64,
 }
 
 /// By edge.
@@ -97,6 +113,7 @@ pub(super) struct Edges(BTreeMap<EdgeId, Seen>);
 
 #[derive(Default)]
 struct Seen {
+    window: Option<Window>,
     statuses: [Tally; 8],
     /// The newest connection whose protection is known; the worse of two that began together.
     newest: Option<(BootNs, Reverse<Level>)>,
@@ -109,10 +126,18 @@ struct Seen {
 }
 
 impl Edges {
+    pub(super) fn count(&mut self, row: &EdgeRow, now: BootNs) {
+        self.0.entry(row.id.clone()).or_default().window = Some(Window::of(row, now));
+    }
+
+    pub(super) fn has(&self, id: &EdgeId) -> bool {
+        self.0.contains_key(id)
+    }
+
     pub(super) fn add(&mut self, id: EdgeId, tls: &Tls, at: Times, weaknesses: &[&'static str]) {
         let seen = self.0.entry(id).or_default();
         seen.statuses[tls.status.index()].add(at);
-        if let Some(level) = Level::of(tls) {
+        if let Some(level) = Level::of(tls.status, tls.inherits) {
             seen.levels[level as usize].add(at);
             seen.newest = seen.newest.max(Some((at.opened, Reverse(level))));
         }
@@ -140,12 +165,20 @@ impl Edges {
 
     pub(super) fn into_report(self, report: &mut Report, workloads: &Workloads, limit: usize) {
         let (mut plaintext, mut mixed, mut weak, mut failed) = (vec![], vec![], vec![], vec![]);
+        let mut unexplained = vec![];
         for (id, seen) in self.0 {
             let edge = workloads.between(id);
             mixed.extend(seen.mixed(&edge));
+            for status in [Security::Failed, Security::Unknown] {
+                let count = seen.tally(status).count;
+                if count > 0 && seen.statuses[status.index()].count == 0 {
+                    unexplained.push(UnexplainedRow { edge: edge.clone(), status, count });
+                }
+            }
+            let (current, tally) = (seen.tally(Security::Failed).count > 0, seen.tally(Security::Plaintext));
             failed.extend(seen.failed.into_iter().map(|(why, tally)| {
                 let edge = edge.clone();
-                FailedRow { edge, why, tally }
+                FailedRow { edge, why, tally, current }
             }));
             if seen.weak.count > 0 {
                 let (_, version, cipher) = seen.weak_newest;
@@ -153,20 +186,21 @@ impl Edges {
                 let edge = edge.clone();
                 weak.push(WeakRow { edge, tally: seen.weak, weaknesses, version, cipher });
             }
-            let tally = seen.statuses[Security::Plaintext.index()];
             if tally.count > 0 {
                 plaintext.push(PlaintextRow { edge, tally, why: seen.plaintext_why.1 });
             }
         }
         // Sorting is stable: edges come in their order.
         plaintext.sort_by_key(|r| Reverse(r.tally.count));
-        mixed.sort_by_key(|r| (Reverse(r.fallback), Reverse(r.plaintext())));
+        mixed.sort_by_key(|r| (r.fallback.is_none(), Reverse(r.plaintext())));
         weak.sort_by_key(|r| Reverse(r.tally.count));
         failed.sort_by_key(|r| Reverse(r.tally.count));
+        unexplained.sort_by_key(|r| Reverse(r.count));
         report.plaintext = Top::new(plaintext, limit);
         report.mixed = Top::new(mixed, limit);
         report.weak = Top::new(weak, limit);
         report.failed = Top::new(failed, limit);
+        report.unexplained = Top::new(unexplained, limit);
     }
 }
 
@@ -177,24 +211,53 @@ impl MixedRow {
 }
 
 impl Seen {
+    /// How many the window counts, else how many there are.
+    fn tally(&self, status: Security) -> Tally {
+        let tally = self.statuses[status.index()];
+        Tally { count: self.window.as_ref().map_or(tally.count, |w| w.counts[status.index()]), ..tally }
+    }
+
     /// `None` where all that is known is protected alike.
     fn mixed(&self, edge: &Between) -> Option<MixedRow> {
-        if self.levels.iter().filter(|t| t.count > 0).count() < 2 {
+        let levels = match &self.window {
+            Some(window) => window.levels(),
+            None => self.levels.map(|t| t.count),
+        };
+        let protected = self.protected(&levels);
+        let fallback = match &self.window {
+            Some(window) => window.fallback,
+            None => self.fallback(protected),
+        };
+        if fallback.is_none() && levels.iter().filter(|n| **n > 0).count() < 2 {
             return None;
         }
-        let statuses =
-            SECURITIES.into_iter().map(|s| StatusTally { status: s, tally: self.statuses[s.index()] });
-        let protected = [Level::Tunnel, Level::Tls, Level::Mtls].map(|l| (self.levels[l as usize].seen, l));
-        let (protected_until, was) = protected
-            .into_iter()
-            .filter(|(_, level)| self.levels[*level as usize].count > 0)
-            .max_by_key(|(seen, level)| (*seen, Reverse(*level)))?;
+        let (was, protected_until) = fallback.map(|f| (f.was, f.until)).or(protected)?;
+        let statuses = SECURITIES.into_iter().map(|s| StatusTally { status: s, tally: self.tally(s) });
         Some(MixedRow {
             edge: edge.clone(),
             statuses: statuses.filter(|s| s.tally.count > 0).collect(),
-            fallback: self.newest.is_some_and(|(_, Reverse(level))| level == Level::Plaintext),
-            was: was.security(),
+            fallback: fallback.map(|f| f.now),
+            was,
             protected_until,
         })
+    }
+
+    /// By what it was protected last, and until when.
+    fn protected(&self, levels: &[u64; 4]) -> Option<(Security, BootNs)> {
+        let there = [Level::Tunnel, Level::Tls, Level::Mtls].into_iter().filter(|l| levels[*l as usize] > 0);
+        let (seen, Reverse(level)) = there.map(|l| (self.levels[l as usize].seen, Reverse(l))).max()?;
+        let implied = self.tally(Security::Implied).count;
+        let was = match level {
+            Level::Mtls if levels[Level::Mtls as usize] == implied => Security::Implied,
+            level => level.security(),
+        };
+        Some((was, seen))
+    }
+
+    /// Where the newest connection is plaintext.
+    fn fallback(&self, protected: Option<(Security, BootNs)>) -> Option<Fallback> {
+        let (was, until) = protected?;
+        let (_, Reverse(newest)) = self.newest?;
+        (newest == Level::Plaintext).then_some(Fallback { was, until, now: Security::Plaintext })
     }
 }

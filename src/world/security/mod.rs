@@ -4,17 +4,24 @@
 //!
 //! A pure function of the connections: their order makes no difference. Every list is in order of
 //! trouble, worst first, and bounded: what is left out is counted.
+//!
+//! A viewer has only so many connections at hand, while slices count all. Given the edges of a window,
+//! the report speaks of those: what they count is told by their counts, what connections said (why,
+//! when, certificates) by those that are at hand.
 
 mod certificates;
 mod edges;
 mod readiness;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_window;
+mod window;
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::names::{NameTable, Workload, WorkloadId};
-use super::rows::EdgeId;
+use super::rows::{EdgeId, EdgeRow};
 use crate::model::{
     BootNs, Connection, ConnectionState, EntityId, Inherits, Security, Tls, Transport, UtcOffset,
 };
@@ -22,16 +29,14 @@ use certificates::Certificates;
 use edges::Edges;
 use readiness::Servers;
 
-pub use certificates::{CertificateRow, Validity};
-pub use edges::{FailedRow, FailedWhy, MixedRow, PlaintextRow, StatusTally, WeakRow};
+pub use certificates::{CertificateRow, Holder};
+pub use edges::{FailedRow, FailedWhy, MixedRow, PlaintextRow, StatusTally, UnexplainedRow, WeakRow};
 pub use readiness::{ClientRow, READY, Ready, ServerRow};
 
 /// Why a connection that nobody looked at is unknown.
 pub const NOBODY_LOOKED: &str = "nobody looked at what it says";
 /// Why one is unknown that says nothing of it itself.
 pub const NOT_DECIDED: &str = "not decided yet";
-/// Edges that are named for a reason, owners for a certificate.
-const NAMED: usize = 8;
 
 /// What a report needs beside the connections.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,11 @@ pub struct Given<'a> {
     pub weaknesses: fn(&Tls) -> Vec<&'static str>,
     /// Longest list.
     pub limit: usize,
+    /// Edges that are named for a reason, owners for a certificate.
+    pub named: usize,
+    /// Edges of a window, and what was counted of them: the report is of these edges. `None` where
+    /// the connections are all that there is.
+    pub window: Option<&'a [&'a EdgeRow]>,
 }
 
 /// The worst of a list.
@@ -100,13 +110,16 @@ pub struct Tally {
     pub count: u64,
     /// When the newest began; 0 = not known.
     pub opened: BootNs,
-    /// When the last was seen: now where one is open.
+    /// Whether one is open.
+    pub open: bool,
+    /// When the last was seen: now where one is open; 0 = none is at hand to say.
     pub seen: BootNs,
 }
 
 impl Tally {
     fn add(&mut self, at: Times) {
         self.count += 1;
+        self.open |= at.open;
         self.opened = self.opened.max(at.opened);
         self.seen = self.seen.max(at.seen);
     }
@@ -115,14 +128,16 @@ impl Tally {
 /// Of one connection.
 #[derive(Clone, Copy, Debug)]
 struct Times {
+    open: bool,
     opened: BootNs,
     seen: BootNs,
 }
 
 impl Times {
     fn of(c: &Connection, now: BootNs) -> Self {
-        let seen = if c.state.is_over() { c.closed().known().unwrap_or(c.changed) } else { now };
-        Times { opened: c.opened(), seen }
+        let open = !c.state.is_over();
+        let seen = if open { now } else { c.closed().known().unwrap_or(c.changed) };
+        Times { open, opened: c.opened(), seen }
     }
 }
 
@@ -136,8 +151,8 @@ enum Level {
 }
 
 impl Level {
-    fn of(tls: &Tls) -> Option<Self> {
-        match (tls.status, tls.inherits) {
+    fn of(status: Security, inherits: Option<Inherits>) -> Option<Self> {
+        match (status, inherits) {
             (Security::Plaintext, _) => Some(Level::Plaintext),
             (Security::Tunnel, _) => Some(Level::Tunnel),
             (Security::Tls, _) | (Security::Resumed, Some(Inherits::Tls)) => Some(Level::Tls),
@@ -173,10 +188,14 @@ pub struct UnknownRow {
 /// The report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Connections by verdict, at [`Security::index`].
+    /// Connections by verdict, at [`Security::index`]: those of the window where there is one.
     pub shares: [u64; 8],
     /// Connections that say nothing: never established, without a byte, or datagrams that nobody read.
     pub silent: u64,
+    /// Edges of the window that were looked at.
+    pub looked: usize,
+    /// Edges of the window that carry TCP and were not looked at.
+    pub unlooked: usize,
     /// Edges with plaintext connections, most connections first.
     pub plaintext: Top<PlaintextRow>,
     /// Edges whose connections are not protected alike: those that fell back to plaintext first.
@@ -187,6 +206,8 @@ pub struct Report {
     pub weak: Top<WeakRow>,
     /// Handshakes that failed, by edge and reason, most first.
     pub failed: Top<FailedRow>,
+    /// Edges of the window with failures, or with what is not known, of which none is at hand.
+    pub unexplained: Top<UnexplainedRow>,
     /// What is not known, by reason, most first.
     pub unknown: Top<UnknownRow>,
     /// Servers of TLS: who would break if they required client certificates. Most such clients first.
@@ -197,18 +218,31 @@ impl Report {
     /// What these connections say.
     pub fn new<'c>(connections: impl IntoIterator<Item = &'c Connection>, given: &Given<'_>) -> Self {
         let connections: Vec<&Connection> = connections.into_iter().collect();
-        let workloads = Workloads::new(&connections, given.names);
+        let workloads = Workloads::new(&connections, given);
         let mut report = Report::default();
         let (mut edges, mut servers) = (Edges::default(), Servers::default());
         let (mut certificates, mut unknown) = (Certificates::default(), Unknown::default());
+        for row in given.window.unwrap_or_default() {
+            report.look(row);
+            edges.count(row, given.now);
+            servers.count(row);
+        }
         for c in connections {
-            if c.tls.is_none() && is_silent(c) {
+            let id = workloads.edge(c);
+            if given.window.is_some() {
+                // What is not looked at yet, or by nobody, the window counts.
+                if c.tls.is_none() || !edges.has(&id) {
+                    continue;
+                }
+            } else if c.tls.is_none() && is_silent(c) {
                 report.silent += 1;
                 continue;
             }
             let status = c.tls.as_ref().map_or(Security::Unknown, |tls| tls.status);
-            report.shares[status.index()] += 1;
-            let (at, id) = (Times::of(c, given.now), workloads.edge(c));
+            if given.window.is_none() {
+                report.shares[status.index()] += 1;
+            }
+            let at = Times::of(c, given.now);
             if status == Security::Unknown {
                 let said = c.tls.as_ref().map(|tls| tls.unknown.as_deref().unwrap_or(NOT_DECIDED));
                 unknown.add(said.unwrap_or(NOBODY_LOOKED), &id, at);
@@ -221,14 +255,27 @@ impl Report {
         }
         edges.into_report(&mut report, &workloads, given.limit);
         report.certificates = certificates.rows(&workloads, given);
-        report.unknown = unknown.rows(&workloads, given.limit);
+        report.unknown = unknown.rows(&workloads, given);
         report.readiness = servers.rows(&workloads, given.limit);
         report
     }
 
+    /// Adds an edge of the window to what is told of all.
+    fn look(&mut self, row: &EdgeRow) {
+        match row.secured() {
+            Some(counts) => {
+                self.looked += 1;
+                let shares = self.shares.iter_mut().zip(counts);
+                shares.for_each(|(share, n)| *share = share.saturating_add(n));
+            }
+            None if row.id.transport == Transport::Tcp && !row.is_idle() => self.unlooked += 1,
+            None => {}
+        }
+    }
+
     /// Connections that it speaks of.
     pub fn connections(&self) -> u64 {
-        self.shares.iter().sum()
+        self.shares.iter().fold(0, |sum, n| sum.saturating_add(*n))
     }
 
     /// Connections of this verdict.
@@ -251,20 +298,26 @@ struct Workloads {
 }
 
 impl Workloads {
-    fn new(connections: &[&Connection], names: &NameTable) -> Self {
+    fn new(connections: &[&Connection], given: &Given<'_>) -> Self {
         let mut all = Workloads { of: HashMap::new(), told: BTreeMap::new() };
+        for workload in given.window.unwrap_or_default().iter().flat_map(|row| [&row.client, &row.server]) {
+            all.tell(workload);
+        }
         for entity in connections.iter().flat_map(|c| [c.client.entity, c.server.entity]) {
-            all.of.entry(entity).or_insert_with(|| {
-                let workload = names.workload(entity);
-                let id = workload.id.clone();
-                let told = all.told.entry(id.clone()).or_insert_with(|| workload.clone());
-                if workload.source < told.source {
-                    told.source = workload.source;
-                }
-                id
-            });
+            if !all.of.contains_key(&entity) {
+                let workload = given.names.workload(entity);
+                all.tell(&workload);
+                all.of.insert(entity, workload.id);
+            }
         }
         all
+    }
+
+    fn tell(&mut self, workload: &Workload) {
+        let told = self.told.entry(workload.id.clone()).or_insert_with(|| workload.clone());
+        if workload.source < told.source {
+            told.source = workload.source.clone();
+        }
     }
 
     fn edge(&self, c: &Connection) -> EdgeId {
@@ -300,19 +353,19 @@ impl Unknown {
         *edges.entry(id.clone()).or_default() += 1;
     }
 
-    fn rows(self, workloads: &Workloads, limit: usize) -> Top<UnknownRow> {
+    fn rows(self, workloads: &Workloads, given: &Given<'_>) -> Top<UnknownRow> {
         let mut rows: Vec<UnknownRow> = self
             .0
             .into_iter()
             .map(|(reason, (tally, edges))| {
                 let mut edges: Vec<(EdgeId, u64)> = edges.into_iter().collect();
                 edges.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-                let edges = Top::new(edges, NAMED);
+                let edges = Top::new(edges, given.named);
                 let rows = edges.rows.into_iter().map(|(id, n)| (workloads.between(id), n)).collect();
                 UnknownRow { reason, tally, edges: Top { rows, more: edges.more } }
             })
             .collect();
         rows.sort_by_key(|r| std::cmp::Reverse(r.tally.count));
-        Top::new(rows, limit)
+        Top::new(rows, given.limit)
     }
 }

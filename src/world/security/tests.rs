@@ -8,15 +8,15 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Certificate, ClientCert, ConnectionId, End, EndId, EndState, Endpoint, Handshake, Name, NameKind, Owner,
-    Role, RoleEvidence, SECURITIES, Seen, Side,
+    Role, RoleEvidence, SECURITIES, Seen, Side, Validity,
 };
 
-const S: u64 = 1_000_000_000;
-const NOW: BootNs = BootNs(1000 * S);
+pub(super) const S: u64 = 1_000_000_000;
+pub(super) const NOW: BootNs = BootNs(1000 * S);
 const DAY: i64 = 86_400;
 
 /// Entities n and n + 100 have one name, known in two ways.
-fn names() -> NameTable {
+pub(super) fn names() -> NameTable {
     let mut names = NameTable::default();
     for n in 0..200u64 {
         let name = format!("w{}", n % 100).into();
@@ -27,7 +27,7 @@ fn names() -> NameTable {
 }
 
 /// From `client` to `server`, begun at the second `opened`, closed a second later unless 0.
-fn connection(client: u64, server: u64, opened: u64, closed: u64, tls: Option<Tls>) -> Connection {
+pub(super) fn connection(client: u64, server: u64, opened: u64, closed: u64, tls: Option<Tls>) -> Connection {
     let address = |n| Endpoint::new(IpAddr::V4(Ipv4Addr::LOCALHOST), n);
     let end = End {
         id: EndId { netns_cookie: 1, cookie: 1, generation: 0 },
@@ -59,25 +59,33 @@ fn connection(client: u64, server: u64, opened: u64, closed: u64, tls: Option<Tl
     }
 }
 
-fn tls(status: Security, client_cert: ClientCert) -> Option<Tls> {
+pub(super) fn tls(status: Security, client_cert: ClientCert) -> Option<Tls> {
     Some(Tls { status, client_cert, ..Tls::default() })
 }
 
-fn plaintext() -> Option<Tls> {
+pub(super) fn plaintext() -> Option<Tls> {
     tls(Security::Plaintext, ClientCert::Unknown)
 }
 
-fn mtls() -> Option<Tls> {
+pub(super) fn mtls() -> Option<Tls> {
     tls(Security::Mtls, ClientCert::Presented)
 }
 
-fn old_is_weak(tls: &Tls) -> Vec<&'static str> {
+pub(super) fn old_is_weak(tls: &Tls) -> Vec<&'static str> {
     if tls.version.is_some_and(|v| v < 0x0303) { vec!["old-version"] } else { Vec::new() }
 }
 
 fn report(connections: &[Connection], limit: usize) -> Report {
     let names = names();
-    let given = Given { names: &names, now: NOW, utc: UtcOffset(0), weaknesses: old_is_weak, limit };
+    let given = Given {
+        names: &names,
+        now: NOW,
+        utc: UtcOffset(0),
+        weaknesses: old_is_weak,
+        limit,
+        named: 8,
+        window: None,
+    };
     Report::new(connections, &given)
 }
 
@@ -85,12 +93,12 @@ fn report(connections: &[Connection], limit: usize) -> Report {
 fn a_fallback_is_plaintext_after_protection() {
     let row = |connections: &[Connection]| report(connections, 9).mixed.rows.pop();
     let back = row(&[connection(1, 2, 20, 21, plaintext()), connection(101, 2, 10, 15, mtls())]).unwrap();
-    assert_eq!((back.fallback, back.protected_until), (true, BootNs(15 * S)));
+    assert_eq!((back.fallback, back.protected_until), (Some(Security::Plaintext), BootNs(15 * S)));
     assert_eq!(back.was, Security::Mtls);
     let counts: Vec<_> = back.statuses.iter().map(|s| (s.status, s.tally.count)).collect();
     assert_eq!(counts, [(Security::Plaintext, 1), (Security::Mtls, 1)]);
     let better = [connection(1, 2, 10, 11, plaintext()), connection(1, 2, 20, 25, mtls())];
-    assert!(!row(&better).unwrap().fallback);
+    assert_eq!(row(&better).unwrap().fallback, None);
     // A resumed session is what it comes from; a failed or unknown one is nothing.
     let resumed =
         Tls { inherits: Some(Inherits::Mtls), ..tls(Security::Resumed, ClientCert::NotAsked).unwrap() };
@@ -106,7 +114,7 @@ fn a_fallback_is_plaintext_after_protection() {
 #[test]
 fn what_is_open_was_seen_now() {
     let r = report(&[connection(1, 2, 10, 0, plaintext()), connection(1, 2, 20, 30, plaintext())], 9);
-    assert_eq!(r.plaintext.rows[0].tally, Tally { count: 2, opened: BootNs(20 * S), seen: NOW });
+    assert_eq!(r.plaintext.rows[0].tally, Tally { count: 2, open: true, opened: BootNs(20 * S), seen: NOW });
 }
 
 #[test]
@@ -181,7 +189,7 @@ fn certificates_that_are_not_valid_come_first() {
         (1, Validity::Valid(40)),
     ];
     assert_eq!(rows, want);
-    assert_eq!(&*r.certificates.rows[1].clients.rows[0].id.name, "w5");
+    assert_eq!(&*r.certificates.rows[1].clients.rows[0].workload.id.name, "w5");
 }
 
 #[test]

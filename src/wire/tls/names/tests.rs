@@ -83,19 +83,6 @@ fn small_keys_and_groups_are_weak() {
     assert_eq!(group(29), []);
 }
 
-#[test]
-fn a_certificate_is_valid_from_its_first_to_its_last_second() {
-    let of = Certificate { not_before: 1_000_000, not_after: 1_000_000 + 10 * 86_400, ..Default::default() };
-    assert_eq!(validity(&of, 999_999), Validity::NotYet);
-    assert_eq!(validity(&of, 1_000_000), Validity::Valid { days_left: 10 });
-    assert_eq!(validity(&of, of.not_after), Validity::Valid { days_left: 0 });
-    assert_eq!(validity(&of, of.not_after + 1), Validity::Expired { days: 0 });
-    assert_eq!(validity(&of, of.not_after + 3 * 86_400), Validity::Expired { days: 3 });
-    let odd = Certificate { not_before: i64::MAX, not_after: i64::MIN, ..Default::default() };
-    assert!(matches!(validity(&odd, i64::MAX), Validity::Expired { .. }));
-    assert!(matches!(validity(&odd, 0), Validity::Expired { .. }));
-}
-
 fn seen(sni: &str, alpn: &[&str], port: u16) -> Option<MeshSeen> {
     let alpn: Vec<Box<str>> = alpn.iter().map(|one| (*one).into()).collect();
     mesh(Some(sni).filter(|sni| !sni.is_empty()), &alpn, port)

@@ -1,5 +1,4 @@
-//! Parameters that are weak by today's recommendations (RFC 9325, RFC 8996), and the time in which a
-//! certificate is valid.
+//! Parameters that are weak by today's recommendations (RFC 9325, RFC 8996).
 
 use super::cipher;
 use crate::model::{Certificate, Tls};
@@ -119,6 +118,11 @@ pub fn weaknesses(tls: &Tls) -> Vec<Weakness> {
     found
 }
 
+/// The same by their documented names.
+pub fn weakness_names(tls: &Tls) -> Vec<&'static str> {
+    weaknesses(tls).into_iter().map(Weakness::as_str).collect()
+}
+
 /// What is weak about the cipher: whether it is for export, and the worst of the rest.
 fn encryption(suite: &str) -> impl Iterator<Item = Weakness> {
     let export = suite.contains("_EXPORT").then_some(Weakness::Export);
@@ -149,35 +153,4 @@ fn is_forward_secret(suite: &str) -> bool {
 fn is_small(certificate: &Certificate) -> bool {
     let least = if matches!(&*certificate.key, "RSA" | "RSA-PSS" | "DSA") { 2048 } else { 256 };
     (1..least).contains(&certificate.key_bits)
-}
-
-/// A certificate's time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Validity {
-    /// Valid for so many whole days more.
-    Valid {
-        /// 0 on the last day.
-        days_left: i64,
-    },
-    /// Not valid any more, since so many whole days.
-    Expired {
-        /// 0 on the first day.
-        days: i64,
-    },
-    /// Not valid before a time that is still to come.
-    NotYet,
-}
-
-/// Whether `certificate` is valid at `now_unix`, seconds since 1970; both ends are inclusive (RFC 5280,
-/// section 4.1.2.5). One that ends before it begins is expired.
-pub fn validity(certificate: &Certificate, now_unix: i64) -> Validity {
-    const DAY: i64 = 86_400;
-    let left = certificate.not_after.saturating_sub(now_unix);
-    if left < 0 {
-        Validity::Expired { days: left.saturating_neg() / DAY }
-    } else if now_unix < certificate.not_before {
-        Validity::NotYet
-    } else {
-        Validity::Valid { days_left: left / DAY }
-    }
 }
