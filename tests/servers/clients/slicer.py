@@ -1,0 +1,47 @@
+"""Passes connections on, and what clients say byte by byte: each byte is a segment of its own.
+
+Arguments: LISTEN:ADDRESS:PORT …, a port on loopback and where it goes. Says for each connection
+{"from": the client's port, "port": its own port towards the server}.
+"""
+import json
+import socket
+import sys
+import threading
+
+
+def pass_on(source, sink, slowly):
+    """Until the end of what is said, which is passed on, too."""
+    try:
+        while data := source.recv(65536):
+            for piece in (data[i : i + 1] for i in range(len(data))) if slowly else (data,):
+                sink.sendall(piece)
+    except OSError:
+        pass
+    for s, how in ((sink, socket.SHUT_WR), (source, socket.SHUT_RD)):
+        try:
+            s.shutdown(how)
+        except OSError:
+            pass
+
+
+def relay(client, target):
+    server = socket.create_connection(target)
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    print(json.dumps({"from": client.getpeername()[1], "port": server.getsockname()[1]}), flush=True)
+    back = threading.Thread(target=pass_on, args=(server, client, False))
+    back.start()
+    pass_on(client, server, True)
+    back.join()
+    client.close()
+    server.close()
+
+
+def listen(port, target):
+    listener = socket.create_server(("127.0.0.1", port))
+    while True:
+        threading.Thread(target=relay, args=(listener.accept()[0], target)).start()
+
+
+for word in sys.argv[1:]:
+    at, address, to = word.split(":")
+    threading.Thread(target=listen, args=(int(at), (address, int(to)))).start()
