@@ -121,7 +121,7 @@ NGINX = """
 daemon off; master_process off; error_log {dir}/nginx.err; pid {dir}/nginx.pid;
 events {{}}
 http {{
-  access_log off; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy;
+  access_log off; keepalive_timeout 0; client_body_temp_path {dir}/body; proxy_temp_path {dir}/proxy;
   fastcgi_temp_path {dir}/fastcgi; uwsgi_temp_path {dir}/uwsgi; scgi_temp_path {dir}/scgi;
   ssl_certificate {cert}; ssl_certificate_key {key}; ssl_client_certificate {ca};
   ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:s:1m;
@@ -155,6 +155,7 @@ def serve_with(program):
     return serve
 
 
+ADMIN = 6999
 TYPES = "type.googleapis.com/envoy.extensions"
 TLS_TYPE = TYPES + ".transport_sockets.tls.v3."
 
@@ -171,6 +172,7 @@ def http(name, routes):
             "@type": TYPES + ".filters.network.http_connection_manager.v3.HttpConnectionManager",
             "stat_prefix": name,
             "http_protocol_options": {"accept_http_10": True},
+            "common_http_protocol_options": {"max_requests_per_connection": 1},
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], **routes}]},
             "http_filters": [
                 {"name": "router", "typed_config": {"@type": TYPES + ".filters.http.router.v3.Router"}}
@@ -186,7 +188,8 @@ def listener(name, address, port, chain):
 
 def envoy(place, name, config, **how):
     file = place.rig.dir / f"{name}.json"
-    file.write_text(json.dumps({"static_resources": config}))
+    admin = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": ADMIN}}}
+    file.write_text(json.dumps({"static_resources": config, "admin": admin}))
     flags = ("--concurrency", 1, "-l", "error", "--disable-hot-restart")
     return place.rig.serve(envoy_program(), "-c", file, *flags, log=name, **how)
 
@@ -231,6 +234,7 @@ def seen(answer):
             told["resumed"] = told["resumed"] == "r"
         return told
     if page := re.search(r"^(New|Reused), (\S+), Cipher is (\S+)", answer, re.M):
+        # The page of s_server.
         peer = "no client certificate available" not in answer
         return {"resumed": page[1] == "Reused", "cipher": page[3], "peer": peer}
     return None
@@ -291,6 +295,72 @@ def peer(program):
     return ask
 
 
+def ask_envoy(place, lines):
+    """As a proxy: curl asks it in the clear, a port for each line."""
+    curl, listeners, clusters, own = need("curl"), [], {}, {}
+    for i, line in enumerate(lines):
+        name, address, port, sni, version, cert, session, alpn = line.split()
+        # Sessions are the cluster's.
+        cluster = f"c{i}" if session == "-" else session
+        if cluster not in clusters:
+            common = {"validation_context": {"trusted_ca": {"filename": str(place.pem("ca"))}}}
+            number = "TLSv" + version.replace(".", "_")
+            common["tls_params"] = {"tls_minimum_protocol_version": number, "tls_maximum_protocol_version": number}
+            if cert != "-":
+                common["tls_certificates"] = files(place, cert)
+            if alpn != "-":
+                common["alpn_protocols"] = alpn.split(",")
+            tls = {"@type": TLS_TYPE + "UpstreamTlsContext", "sni": sni, "common_tls_context": common}
+            target = {"address": {"socket_address": {"address": address, "port_value": int(port)}}}
+            clusters[cluster] = {
+                "name": cluster,
+                "type": "STATIC",
+                "load_assignment": {
+                    "cluster_name": cluster,
+                    "endpoints": [{"lb_endpoints": [{"endpoint": target}]}],
+                },
+                "transport_socket": {"name": "tls", "typed_config": tls},
+            }
+            if session == "-":
+                # Where a connection fails it does not tell its port: it is told one.
+                own[name] = 20000 + i
+                source = "127.0.0.1" if address == "127.0.0.1" else place.client_address
+                at = {"address": source, "port_value": own[name]}
+                clusters[cluster]["upstream_bind_config"] = {"source_address": at}
+        told = '{"at":"%UPSTREAM_LOCAL_ADDRESS%","version":"%UPSTREAM_TLS_VERSION%","cipher":"%UPSTREAM_TLS_CIPHER%"}'
+        routes = {
+            "routes": [{"match": {"prefix": "/"}, "route": {"cluster": cluster}}],
+            "response_headers_to_add": [{"header": {"key": "x-client", "value": told}}],
+        }
+        listeners.append(listener(name, "127.0.0.1", 7000 + i, {"filters": [http("c", routes)]}))
+    config = {"listeners": listeners, "clusters": list(clusters.values())}
+    envoy(place, "envoy-client", config, cgroup=place.client_cgroup, netns=place.client_netns)
+    place.rig.listens(7000 + len(lines) - 1, place.client_netns)
+
+    def reused():
+        """Of a connection it does not tell, but it counts them."""
+        stats = place.ask(curl, "-s", f"http://127.0.0.1:{ADMIN}/stats?filter=ssl.session_reused")
+        return sum(int(n) for n in re.findall(r"^cluster\..*: (\d+)$", stats, re.M))
+
+    said, before = [], reused()
+    for i, line in enumerate(lines):
+        name = line.split()[0]
+        answer = place.ask(curl, "-s", "-i", "-m", 20, f"http://127.0.0.1:{7000 + i}/", ok=None)
+        after = reused()
+        row = {"name": name, "port": own.get(name), "answer": answer, "resumed": after > before}
+        before = after
+        if header := re.search(r"^x-client: (\{.*\})", answer, re.M):
+            told = json.loads(header[1])
+            if told["cipher"] != "-":
+                row["cipher"] = told["cipher"]
+            if row["port"] is None:
+                row["port"] = int(told["at"].rpartition(":")[2])
+        if row["port"] is None:
+            raise Broken(f"{name}: Envoy does not tell from which port: {answer[:300]}")
+        said.append(row)
+    return said
+
+
 CLIENTS_OF = {
     "openssl": ask_openssl,
     "python": lambda place, lines: python_client(place, lines, "ssl"),
@@ -298,6 +368,7 @@ CLIENTS_OF = {
     "go": peer(go_program),
     "rustls": peer(rustls_program),
     "java": peer(java_program),
+    "envoy": ask_envoy,
 }
 
 

@@ -4,11 +4,12 @@ capture of the same connections. Live and capture are equal, and neither contrad
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 
 from bulk_cases import CLIENT, SERVER, two_hosts
 from rig import CLIENTS, Broken, Skip, kept, need, until
-from stacks import CLIENTS_OF, SANS, SERVERS, SNI, Place, certificates, cipher_names, seen
+from stacks import CLIENTS_OF, SANS, SERVERS, SNI, Place, certificates, cipher_names, python_client, seen
 
 # What is compared between live and capture.
 FIELDS = (
@@ -39,8 +40,8 @@ class Step:
     def port(self):
         return PORTS[self.server] + self.asks
 
-    def line(self, alpn):
-        address, port = ("127.0.0.1", self.port + SLICED) if self.sliced else (SERVER, self.port)
+    def line(self, place, alpn):
+        address, port = ("127.0.0.1", self.port + SLICED) if self.sliced else (place.address, self.port)
         session = f"{self.server}-{self.version}-{self.session}" if self.session != "-" else "-"
         return f"{self.name} {address} {port} {SNI} {self.version} {self.cert} {session} {alpn}"
 
@@ -149,7 +150,7 @@ class Capture:
     def __init__(self, rig, netns, device):
         where = kept() or rig.dir
         self.file = where / "stacks.pcap"
-        words = ["tcpdump", "-i", device, "-Z", "root", "-U", "-s", "0", "-B", "65536", "-w", self.file]
+        words = ["tcpdump", "-i", device, "-Z", "root", "--immediate-mode", "-s", "0", "-B", "65536", "-w", self.file]
         self.child = subprocess.Popen(
             ["nsenter", f"--net={netns.path}", "--", *words], stderr=subprocess.PIPE, text=True
         )
@@ -202,78 +203,131 @@ def slicer(place, servers):
     return place.rig.dir / f"{log}.log"
 
 
-def start(rig, names):
-    """The two hosts, and the servers that can be had."""
-    need("tcpdump")
+def hosts(rig, loopback):
+    """Two hosts and a wire, or one with loopback. The device to capture on."""
+    certs = certificates(rig)
+    if loopback:
+        return Place(rig, certs, "127.0.0.1", rig.cgroup, rig.netns, "127.0.0.1"), "lo"
     cgroup, netns = two_hosts(rig)
-    place = Place(rig, certificates(rig), SERVER, cgroup, netns, CLIENT)
+    return Place(rig, certs, SERVER, cgroup, netns, CLIENT), "wire0"
+
+
+def start(place, names):
+    """The servers that can be had."""
+    need("tcpdump")
     servers = []
     for name in names:
         try:
             SERVERS[name](place, PORTS[name])
             servers.append(name)
         except Skip as why:
-            rig.notes.append(f"without {name}: {why}")
+            place.rig.notes.append(f"without {name}: {why}")
     for name in servers:
         for i in range(3):
-            rig.listens(PORTS[name] + i)
-    return place, servers
+            place.rig.listens(PORTS[name] + i)
+    return servers
 
 
-def stacks(rig, ask, alpn="webb/1,http/1.1", names=tuple(SERVERS), plan=steps):
-    place, servers = start(rig, names)
-    relayed = slicer(place, servers)
-    agent = rig.agent(cgroups=[rig.cgroup, place.client_cgroup])
-    capture = Capture(rig, place.client_netns, "wire0")
-    plan = [step for server in servers for step in plan(server)]
-    said = {row["name"]: row for row in ask(place, [step.line(alpn) for step in plan])}
-    upstream = {row["from"]: row["port"] for row in map(json.loads, relayed.read_text().splitlines())}
-    keys = {}
-    for step in plan:
-        if step.name not in said:
-            raise Broken(f"the client says nothing of {step.name}")
-        port = said[step.name]["port"]
-        keys[step.name] = (upstream[port] if step.sliced else port, step.port)
-    lived = live(agent, list(keys.values()))
-    taken = by_ports(capture.connections(agent))
-    return judge(rig, plan, said, keys, lived, taken, alpn, agent.status()["loss"])
+@dataclass
+class Stacks:
+    """A case: a client's stack with all servers."""
+
+    ask: object
+    alpn: str = "webb/1,http/1.1"
+    loopback: bool = False
+    # An agent for each end, which sees nothing of the other, instead of one for both.
+    one_end: bool = False
+    # The bytes that the client's hellos of TLS 1.3 have, the least and the most.
+    hello: tuple = (0, 65536)
+
+    def agents(self, place):
+        rig, client = place.rig, place.client_cgroup
+        if self.one_end:
+            return {"client's end": rig.agent(name="c", cgroups=[client]), "server's end": rig.agent(name="s")}
+        return {"live": rig.agent(cgroups=[rig.cgroup] if self.loopback else [rig.cgroup, client])}
+
+    def __call__(self, rig):
+        place, device = hosts(rig, self.loopback)
+        servers = start(place, SERVERS)
+        relayed = slicer(place, servers)
+        agents = self.agents(place)
+        capture = Capture(rig, place.client_netns, device)
+        plan = [step for server in servers for step in steps(server)]
+        said = {row["name"]: row for row in self.ask(place, [step.line(place, self.alpn) for step in plan])}
+        passed = [json.loads(line) for line in relayed.read_text().splitlines()]
+        upstream = {row["from"]: row["port"] for row in passed if "from" in row}
+        keys = {}
+        for step in plan:
+            if step.name not in said:
+                raise Broken(f"the client says nothing of {step.name}")
+            port = said[step.name]["port"]
+            keys[step.name] = (upstream[port] if step.sliced else port, step.port)
+        if len(set(keys.values())) != len(keys):
+            raise Broken("the client used a connection twice")
+        views = {name: live(agent, list(keys.values())) for name, agent in agents.items()}
+        views["capture"] = by_ports(capture.connections(next(iter(agents.values()))))
+        parts, wrong = self.judge(rig, plan, said, keys, views)
+        lengths = {row["port"]: row["record"] for row in passed if "record" in row}
+        sliced = [s for s in plan if s.sliced and s.version == "1.3"]
+        hellos = sorted(lengths.get(keys[s.name][0], 0) for s in sliced)
+        if hellos:
+            rig.notes.append(f"of TLS 1.3 hellos of {hellos[0]} to {hellos[-1]} bytes, {2 * len(hellos)} in single bytes")
+            if hellos[0] < self.hello[0] or hellos[-1] > self.hello[1]:
+                wrong.append(f"hellos are not of {self.hello} bytes")
+        for name, agent in agents.items():
+            if (loss := agent.status()["loss"])["total"]:
+                wrong.append(f"{name}: loss {loss}")
+        return parts, wrong
+
+    def judge(self, rig, plan, said, keys, views):
+        """Words for each server: connections told alike in all views, resumed ones, contradictions."""
+        ciphers, wrong, sums = cipher_names(), [], {}
+        for step in plan:
+            ends, problems = Ends.of(step, said[step.name], ciphers)
+            of = sums.setdefault(step.server, Counter())
+            told = {}
+            for view, rows in views.items():
+                row = rows.get(keys[step.name])
+                tls = (row or {}).get("tls")
+                if tls is None:
+                    problems.append(f"{step.name}: {view}: {'no verdict' if row else 'no connection'}")
+                    continue
+                told[view] = {k: tls.get(k) for k in FIELDS}
+                bad = contradictions(step, ends, tls, self.alpn)
+                of["contradictions"] += bool(bad)
+                of["unknown"] += tls.get("inherits") == "unknown"
+                if bad:
+                    problems.append(f"{step.name}: {view}: {'; '.join(bad)}: {tls['evidence']} {keys[step.name]}")
+            differ = [k for k in FIELDS if len({json.dumps(t[k]) for t in told.values()}) > 1]
+            of.update(all=1, equal=len(told) == len(views) and not differ, resumed=ends.resumed)
+            for k in differ:
+                each = ", ".join(f"{view} {t[k]}" for view, t in told.items())
+                problems.append(f"{step.name}: {k}: {each} {keys[step.name]}")
+            wrong += problems
+        parts = [
+            f"{server} {n['equal']}/{n['all']} equal, {n['resumed']} resumed, {n['contradictions']} contradictions"
+            for server, n in sums.items()
+        ]
+        if unknown := sum(n["unknown"] for n in sums.values()):
+            rig.notes.append(f"{unknown} times unknown whose session it is")
+        return parts, wrong
 
 
-def judge(rig, plan, said, keys, lived, taken, alpn, loss):
-    """A word for each server: equal/all connections, resumed ones, contradictions."""
-    ciphers, wrong, sums = cipher_names(), [], {}
-    for step in plan:
-        ends, problems = Ends.of(step, said[step.name], ciphers)
-        rows = {"live": lived.get(keys[step.name]), "capture": taken.get(keys[step.name])}
-        of = sums.setdefault(step.server, {"all": 0, "equal": 0, "resumed": 0, "wrong": 0, "unsure": 0})
-        of["all"] += 1
-        of["resumed"] += ends.resumed
-        told = {}
-        for view, row in rows.items():
-            tls = (row or {}).get("tls")
-            if tls is None:
-                problems.append(f"{step.name}: {view}: {'no verdict' if row else 'no connection'}")
-                continue
-            told[view] = {k: tls.get(k) for k in FIELDS}
-            bad = contradictions(step, ends, tls, alpn)
-            of["wrong"] += bool(bad)
-            of["unsure"] += tls.get("inherits") == "unknown"
-            if bad:
-                problems.append(f"{step.name}: {view}: {'; '.join(bad)}: {tls} {keys[step.name]}")
-        differ = [k for k in FIELDS if len(told) == 2 and told["live"][k] != told["capture"][k]]
-        of["equal"] += len(told) == 2 and not differ
-        for k in differ:
-            problems.append(f"{step.name}: {k}: live {told['live'][k]}, capture {told['capture'][k]} {keys[step.name]}")
-        wrong += problems
-    parts = [
-        f"{server} {n['equal']}/{n['all']} equal, {n['resumed']} resumed, {n['wrong']} contradictions"
-        for server, n in sums.items()
-    ]
-    if unsure := sum(n["unsure"] for n in sums.values()):
-        rig.notes.append(f"{unsure} times whose session it is was said to be unknown")
-    if loss["total"]:
-        wrong.append(f"loss {loss}")
-    return parts, wrong
+def pyopenssl(*groups):
+    return lambda place, lines: python_client(place, lines, "pyopenssl", *groups)
 
 
-CASES = {f"tls-stacks-{name}": lambda rig, ask=ask: stacks(rig, ask) for name, ask in CLIENTS_OF.items()}
+TWO_SHARES = "*X25519MLKEM768:*SecP384r1MLKEM1024:*X25519:*prime256v1"
+THREE_SHARES = "*X25519MLKEM768:*SecP256r1MLKEM768:*SecP384r1MLKEM1024:*X25519:prime256v1"
+LONG = ",".join(f"{letter * 200}/1" for letter in "abc")
+CASES = {f"tls-stacks-{name}": Stacks(ask) for name, ask in CLIENTS_OF.items()}
+CASES |= {
+    # Nothing but a post-quantum share: what does not know it asks for another hello.
+    "tls-stacks-retried": Stacks(pyopenssl("*X25519MLKEM768:X25519:prime256v1")),
+    # All that the kernel hands over of a client that may speak TLS 1.3, nearly, and more than that.
+    "tls-stacks-hello-4k": Stacks(pyopenssl(TWO_SHARES), alpn=f"{LONG},http/1.1", hello=(3800, 4091)),
+    "tls-stacks-hello-over-4k": Stacks(pyopenssl(THREE_SHARES), hello=(4200, 5000)),
+    "tls-stacks-loopback": Stacks(pyopenssl(), loopback=True),
+    "tls-stacks-one-end": Stacks(pyopenssl(), one_end=True),
+    "tls-stacks-one-end-go": Stacks(CLIENTS_OF["go"], one_end=True),
+}

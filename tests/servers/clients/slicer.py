@@ -1,7 +1,8 @@
 """Passes connections on, and what clients say byte by byte: each byte is a segment of its own.
 
 Arguments: LISTEN:ADDRESS:PORT …, a port on loopback and where it goes. Says for each connection
-{"from": the client's port, "port": its own port towards the server}.
+{"from": the client's port, "port": its own port towards the server}, and when it is over
+{"port", "record": bytes of the client's first record, which is its hello}.
 """
 import json
 import socket
@@ -9,10 +10,20 @@ import sys
 import threading
 
 
+lock = threading.Lock()
+
+
+def say(**what):
+    with lock:
+        print(json.dumps(what), flush=True)
+
+
 def pass_on(source, sink, slowly):
-    """Until the end of what is said, which is passed on, too."""
+    """Until the end of what is said, which is passed on, too; what the first record is as long as."""
+    head = b""
     try:
         while data := source.recv(65536):
+            head += data[: 5 - len(head)]
             for piece in (data[i : i + 1] for i in range(len(data))) if slowly else (data,):
                 sink.sendall(piece)
     except OSError:
@@ -22,18 +33,21 @@ def pass_on(source, sink, slowly):
             s.shutdown(how)
         except OSError:
             pass
+    return int.from_bytes(head[3:5], "big")
 
 
 def relay(client, target):
     server = socket.create_connection(target)
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    print(json.dumps({"from": client.getpeername()[1], "port": server.getsockname()[1]}), flush=True)
+    port = server.getsockname()[1]
+    say(**{"from": client.getpeername()[1], "port": port})
     back = threading.Thread(target=pass_on, args=(server, client, False))
     back.start()
-    pass_on(client, server, True)
+    record = pass_on(client, server, True)
     back.join()
     client.close()
     server.close()
+    say(port=port, record=record)
 
 
 def listen(port, target):

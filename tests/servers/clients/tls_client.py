@@ -11,6 +11,13 @@ REQUEST = b"GET / HTTP/1.0\r\nhost: %s\r\n\r\n"
 contexts, sessions = {}, {}
 
 
+def kept(session, make):
+    """A session belongs to a context."""
+    if session not in contexts:
+        contexts[session] = make()
+    return contexts[session]
+
+
 def connect(address, port):
     raw = socket.create_connection((address, int(port)))
     raw.settimeout(20)
@@ -28,8 +35,7 @@ def python(raw, sni, version, cert, session, alpn):
             c.set_alpn_protocols(alpn.split(","))
         return c
 
-    # A session belongs to a context.
-    c = context() if session == "-" else contexts.get(session) or contexts.setdefault(session, context())
+    c = context() if session == "-" else kept(session, context)
     with c.wrap_socket(raw, server_hostname=sni, session=sessions.get(session)) as s:
         yield {"version": s.version().removeprefix("TLSv"), "cipher": s.cipher()[0], "resumed": s.session_reused}
         s.sendall(REQUEST % sni.encode())
@@ -45,21 +51,24 @@ def pyopenssl(raw, sni, version, cert, session, alpn):
     from OpenSSL import SSL
     from OpenSSL._util import lib
 
-    c = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    number = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}[version]
-    c.set_min_proto_version(number)
-    c.set_max_proto_version(number)
-    c.load_verify_locations(CA)
-    c.set_verify(SSL.VERIFY_PEER)
-    if GROUPS and lib.SSL_CTX_set1_curves_list(c._context, GROUPS[0].encode()) != 1:
-        raise SystemExit(f"no such groups: {GROUPS[0]}")
-    if cert != "-":
-        c.use_certificate_file(f"{CERTS}/{cert}.pem")
-        c.use_privatekey_file(f"{CERTS}/{cert}.key")
-    if alpn != "-":
-        c.set_alpn_protos([p.encode() for p in alpn.split(",")])
+    def context():
+        c = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        number = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}[version]
+        c.set_min_proto_version(number)
+        c.set_max_proto_version(number)
+        c.load_verify_locations(CA)
+        c.set_verify(SSL.VERIFY_PEER)
+        if GROUPS and lib.SSL_CTX_set1_curves_list(c._context, GROUPS[0].encode()) != 1:
+            raise SystemExit(f"no such groups: {GROUPS[0]}")
+        if cert != "-":
+            c.use_certificate_file(f"{CERTS}/{cert}.pem")
+            c.use_privatekey_file(f"{CERTS}/{cert}.key")
+        if alpn != "-":
+            c.set_alpn_protos([p.encode() for p in alpn.split(",")])
+        return c
+
     raw.settimeout(None)
-    s = SSL.Connection(c, raw)
+    s = SSL.Connection(context() if session == "-" else kept(session, context), raw)
     s.set_tlsext_host_name(sni.encode())
     if session in sessions:
         s.set_session(sessions[session])
