@@ -103,7 +103,8 @@ fn answer(mut raw: TcpStream, config: Arc<ServerConfig>) -> Any<()> {
     let mut seen = known(&tls);
     seen.insert("peer".into(), tls.peer_certificates().is_some_and(|c| !c.is_empty()).into());
     let seen = Value::Object(seen);
-    let head = format!("HTTP/1.1 200 OK\r\nx-seen: {seen}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+    let head =
+        format!("HTTP/1.1 200 OK\r\nx-seen: {seen}\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
     let mut stream = Stream::new(&mut tls, &mut raw);
     stream.write_all(head.as_bytes())?;
     stream.conn.send_close_notify();
