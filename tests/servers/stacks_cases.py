@@ -150,9 +150,11 @@ class Capture:
     def __init__(self, rig, netns, device):
         where = kept() or rig.dir
         self.file = where / "stacks.pcap"
-        words = ["tcpdump", "-i", device, "-Z", "root", "--immediate-mode", "-s", "0", "-B", "65536", "-w", self.file]
+        # Packets have room for the longest that is said here, so that the buffer has room for many.
+        room = 2048 if device == "wire0" else 20_000
+        words = ["tcpdump", "-i", device, "-Z", "root", "--immediate-mode", "-s", room, "-B", 262_144, "-w", self.file]
         self.child = subprocess.Popen(
-            ["nsenter", f"--net={netns.path}", "--", *words], stderr=subprocess.PIPE, text=True
+            ["nsenter", f"--net={netns.path}", "--", *map(str, words)], stderr=subprocess.PIPE, text=True
         )
         rig.started.append(self.child)
         self.child.stderr.readline()
@@ -255,13 +257,13 @@ class Stacks:
         plan = [step for server in servers for step in steps(server)]
         said = {row["name"]: row for row in self.ask(place, [step.line(place, self.alpn) for step in plan])}
         passed = [json.loads(line) for line in relayed.read_text().splitlines()]
-        upstream = {row["from"]: row["port"] for row in passed if "from" in row}
+        upstream = {(row["from"], row["at"]): row["port"] for row in passed if "from" in row}
         keys = {}
         for step in plan:
             if step.name not in said:
                 raise Broken(f"the client says nothing of {step.name}")
             port = said[step.name]["port"]
-            keys[step.name] = (upstream[port] if step.sliced else port, step.port)
+            keys[step.name] = (upstream[port, step.port + SLICED] if step.sliced else port, step.port)
         if len(set(keys.values())) != len(keys):
             raise Broken("the client used a connection twice")
         views = {name: live(agent, list(keys.values())) for name, agent in agents.items()}

@@ -1,7 +1,7 @@
 """Passes connections on, and what clients say byte by byte: each byte is a segment of its own.
 
 Arguments: LISTEN:ADDRESS:PORT …, a port on loopback and where it goes. Says for each connection
-{"from": the client's port, "port": its own port towards the server}, and when it is over
+{"from": the client's port, "at": where it was asked, "port": its own port towards the server}, and when it is over
 {"port", "record": bytes of the client's first record, which is its hello}.
 """
 import json
@@ -40,7 +40,7 @@ def relay(client, target):
     server = socket.create_connection(target)
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = server.getsockname()[1]
-    say(**{"from": client.getpeername()[1], "port": port})
+    say(**{"from": client.getpeername()[1], "at": client.getsockname()[1], "port": port})
     back = threading.Thread(target=pass_on, args=(server, client, False))
     back.start()
     record = pass_on(client, server, True)
