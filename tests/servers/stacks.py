@@ -80,7 +80,7 @@ def go_program():
     offline = {"GOFLAGS": "-mod=mod", "GOPROXY": "off", "GOCACHE": str(ROOT / "target" / "go-cache")}
     args = [need("go"), "build", "-o", program, CLIENTS / "tls_peer.go"]
     subprocess.run(args, check=True, env={**os.environ, **offline}, capture_output=True)
-    return program
+    return [program]
 
 
 def rustls_program():
@@ -88,7 +88,7 @@ def rustls_program():
     places = [named] if named else [ROOT / f"target/{p}/examples/tls_peer" for p in ("release", "debug")]
     for place in places:
         if os.path.isfile(place):
-            return place
+            return [place]
     raise Skip("no tls_peer: cargo build --example tls_peer")
 
 
@@ -134,7 +134,8 @@ http {{
 
 def serve_nginx(place, port):
     servers = "".join(
-        f"server {{ listen {place.address}:{port + i} ssl; ssl_verify_client {ask}; location / {{ return 200 ok; }} }}\n"
+        f"server {{ listen {place.address}:{port + i} ssl; ssl_verify_client {ask}; "
+        "location / { return 200 ok; } }\n"
         for i, ask in enumerate(("off", "optional", "on"))
     )
     text = NGINX.format(
@@ -147,10 +148,8 @@ def serve_nginx(place, port):
 
 def serve_with(program):
     def serve(place, port):
-        args = program()
-        args = args if isinstance(args, list) else [args]
         files = (place.pem("server"), place.key("server"), place.pem("ca"))
-        place.rig.serve(*args, "serve", place.address, port, *files, log="peer")
+        place.rig.serve(*program(), "serve", place.address, port, *files, log="peer")
 
     return serve
 
@@ -160,7 +159,7 @@ TYPES = "type.googleapis.com/envoy.extensions"
 TLS_TYPE = TYPES + ".transport_sockets.tls.v3."
 
 
-def files(place, name):
+def pair_of(place, name):
     pair = {"certificate_chain": {"filename": f"{place.pem(name)}"}, "private_key": {"filename": f"{place.key(name)}"}}
     return [pair]
 
@@ -205,7 +204,7 @@ def serve_envoy(place, port):
     }
     listeners = []
     for i in range(3):
-        common = {"tls_certificates": files(place, "server"), "alpn_protocols": ["http/1.1"]}
+        common = {"tls_certificates": pair_of(place, "server"), "alpn_protocols": ["http/1.1"]}
         if i:
             common["validation_context"] = {"trusted_ca": {"filename": str(place.pem("ca"))}}
         tls = {"@type": TLS_TYPE + "DownstreamTlsContext", "common_tls_context": common}
@@ -275,24 +274,19 @@ def ask_openssl(place, lines):
 
 def ask_with(*program):
     def ask(place, lines):
-        args = [a for p in program for a in (p() if callable(p) else [p])]
-        out = place.ask(*args, input="".join(line + "\n" for line in lines))
+        out = place.ask(*program, input="".join(line + "\n" for line in lines))
         return [json.loads(line) for line in out.splitlines()]
 
     return ask
 
 
 def python_client(place, lines, kind, *groups):
-    return ask_with(sys.executable, CLIENTS / "tls_client.py", kind, place.pem("ca"), place.certs, *groups)(place, lines)
+    script = CLIENTS / "tls_client.py"
+    return ask_with(sys.executable, script, kind, place.pem("ca"), place.certs, *groups)(place, lines)
 
 
 def peer(program):
-    def ask(place, lines):
-        args = program()
-        args = args if isinstance(args, list) else [args]
-        return ask_with(*args, "ask", place.pem("ca"), place.certs)(place, lines)
-
-    return ask
+    return lambda place, lines: ask_with(*program(), "ask", place.pem("ca"), place.certs)(place, lines)
 
 
 def ask_envoy(place, lines):
@@ -307,7 +301,7 @@ def ask_envoy(place, lines):
             number = "TLSv" + version.replace(".", "_")
             common["tls_params"] = {"tls_minimum_protocol_version": number, "tls_maximum_protocol_version": number}
             if cert != "-":
-                common["tls_certificates"] = files(place, cert)
+                common["tls_certificates"] = pair_of(place, cert)
             if alpn != "-":
                 common["alpn_protocols"] = alpn.split(",")
             tls = {"@type": TLS_TYPE + "UpstreamTlsContext", "sni": sni, "common_tls_context": common}

@@ -273,7 +273,7 @@ class Stacks:
         sliced = [s for s in plan if s.sliced and s.version == "1.3"]
         hellos = sorted(lengths.get(keys[s.name][0], 0) for s in sliced)
         if hellos:
-            rig.notes.append(f"of TLS 1.3 hellos of {hellos[0]} to {hellos[-1]} bytes, {2 * len(hellos)} in single bytes")
+            rig.notes.append(f"{2 * len(hellos)} hellos in single bytes, of TLS 1.3 {hellos[0]} to {hellos[-1]} bytes")
             if hellos[0] < self.hello[0] or hellos[-1] > self.hello[1]:
                 wrong.append(f"hellos are not of {self.hello} bytes")
         for name, agent in agents.items():
