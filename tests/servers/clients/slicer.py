@@ -4,6 +4,7 @@ Arguments: LISTEN:ADDRESS:PORT …, a port on loopback and where it goes. Says f
 {"from": the client's port, "at": where it was asked, "port": its own port towards the server}, and when it is over
 {"port", "record": bytes of the client's first record, which is its hello}.
 """
+import itertools
 import json
 import socket
 import sys
@@ -11,6 +12,8 @@ import threading
 
 
 lock = threading.Lock()
+# Beyond those that the system gives: none of what it passes on has the port of another connection.
+own = itertools.count(61001)
 
 
 def say(**what):
@@ -37,7 +40,7 @@ def pass_on(source, sink, slowly):
 
 
 def relay(client, target):
-    server = socket.create_connection(target)
+    server = socket.create_connection(target, source_address=("", next(own)))
     server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     port = server.getsockname()[1]
     say(**{"from": client.getpeername()[1], "at": client.getsockname()[1], "port": port})
