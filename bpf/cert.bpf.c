@@ -3,7 +3,7 @@
  * Certificates that TLS libraries hand over, with --tls-identities only: uprobes where they parse the
  * peer's certificate. It belongs to the socket that its thread read last, while that one is at its
  * handshake. What is parsed for other reasons (a file, an own chain) does not stand in a TLS Certificate
- * message, where its length stands before it (RFC 8446, section 4.4.2).
+ * message, where its length stands before it (RFC 8446, section 4.4.2). GnuTLS copies it out of there first.
  */
 
 #define CERT_MAX 4096
@@ -67,17 +67,18 @@ static __always_inline int is_ours(const __u8 *before, __u64 len)
 	return ((__u64)before[5] << 16 | (__u64)before[6] << 8 | before[7]) == len;
 }
 
-static __always_inline int certificate(const __u8 *der, __u64 len)
+static __always_inline int certificate(const __u8 *der, __u64 len, const int framed)
 {
 	__u64 thread = bpf_get_current_pid_tgid();
 	struct webb_reads *reading = bpf_map_lookup_elem(&reads, &thread);
 	struct webb_counts *n = get_counts();
-	__u8 before[CERT_BEFORE];
+	__u8 before[CERT_BEFORE] = {};
 	struct webb_cert *r;
 	__u32 cap;
 
-	if (!reading || !n || !len || len >= 1 << 24 ||
-	    bpf_probe_read_user(before, sizeof(before), der - CERT_BEFORE) || !is_ours(before, len))
+	if (!reading || !n || !len || len >= 1 << 24)
+		return 0;
+	if (framed && (bpf_probe_read_user(before, sizeof(before), der - CERT_BEFORE) || !is_ours(before, len)))
 		return 0;
 	n->pieces_produced++;
 	r = bpf_ringbuf_reserve(&payload_ring, sizeof(*r) + CERT_MAX, 0);
@@ -87,7 +88,7 @@ static __always_inline int certificate(const __u8 *der, __u64 len)
 	}
 	cap = len < CERT_MAX ? len : CERT_MAX;
 	r->kind = WEBB_CERT;
-	r->pad = 0;
+	r->framed = framed;
 	r->generation = reading->generation;
 	r->cookie = reading->cookie;
 	r->netns_cookie = reading->netns_cookie;
@@ -110,7 +111,7 @@ int webb_d2i_x509(__u64 *ctx)
 	const __u8 *der = 0;
 
 	bpf_probe_read_user(&der, sizeof(der), (void *)argument(ctx, 1));
-	return certificate(der, argument(ctx, 2));
+	return certificate(der, argument(ctx, 2), 1);
 }
 
 /* libgnutls: gnutls_pcert_import_x509_raw(pcert, const gnutls_datum_t *cert, ...) */
@@ -124,7 +125,7 @@ int webb_gnutls(__u64 *ctx)
 	} datum = {};
 
 	bpf_probe_read_user(&datum, sizeof(datum), (void *)argument(ctx, 1));
-	return certificate(datum.data, datum.size);
+	return certificate(datum.data, datum.size, 0);
 }
 
 /* libnss3: CERT_NewTempCertificate(handle, SECItem *derCert, ...) */
@@ -140,5 +141,5 @@ int webb_nss(__u64 *ctx)
 	} item = {};
 
 	bpf_probe_read_user(&item, sizeof(item), (void *)argument(ctx, 1));
-	return certificate(item.data, item.len);
+	return certificate(item.data, item.len, 1);
 }

@@ -248,7 +248,7 @@ struct webb_talk {
 /* A certificate that a process had from its peer: `cap` bytes of it follow, of a fixed room. */
 struct webb_cert {
 	__u8 kind;
-	__u8 pad;
+	__u8 framed; /* it stands in its message */
 	__u16 cap;
 	__u32 generation;
 	__u64 cookie;
@@ -256,7 +256,7 @@ struct webb_cert {
 	__u64 at;
 	__u32 len;
 	__u32 pad2;
-	__u8 before[8]; /* what stands before it in the message */
+	__u8 before[8]; /* what stands before it there */
 };
 
 /* What user space says of a socket's content, by cookie. */

@@ -59,7 +59,7 @@ fn heard(script: &Script<'_>, cuts: bool) -> Tls {
 
 fn hand(watch: &mut Watch, from: Speaker, data: &[u8]) {
     let (Some(before), Some(der)) = (data.first_chunk::<8>(), data.get(8..)) else { return };
-    watch.handed(from, &Handed { before: *before, len: der.len() as u32, der });
+    watch.handed(from, &Handed { before: Some(*before).filter(|b| b[0] < 0xc0), len: der.len() as u32, der });
 }
 
 fn holds(watch: &mut Watch) {

@@ -10,7 +10,7 @@ use super::piece::{Early, Piece, Progress};
 use super::spoken::Unsure;
 use super::stream::{Sink, Stream};
 use super::table::Track;
-use crate::model::{BootNs, EndId, Endpoint, Isns, View};
+use crate::model::{BootNs, End, EndId, Endpoint, View};
 use crate::wire::tls::Watch;
 use crate::wire::{Conversation, Speaker, Told};
 
@@ -40,17 +40,20 @@ pub(super) struct Flow {
     /// Its protocol was taken into account for its security.
     named: bool,
     pub(super) view: View,
+    place: Socket,
     /// When it last said anything, and what it held then.
     heard: BootNs,
     held: usize,
 }
 
 impl Flow {
-    pub(super) fn new(isns: Isns, adopted: bool, view: View) -> Self {
+    /// Of an end whose initial sequence numbers are known.
+    pub(super) fn of(end: &End, adopted: bool, view: View) -> Option<Self> {
+        let isns = end.isns?;
         // A client's own base is its SYN's number, all others are the first byte's.
         let sent = isns.tx.wrapping_add(u32::from(view == View::Client));
         let streams = [Stream::new(sent), Stream::new(isns.rx)];
-        Flow {
+        Some(Flow {
             conversation: Conversation::new(adopted),
             watch: Watch::new(adopted),
             streams,
@@ -60,9 +63,10 @@ impl Flow {
             ignored: false,
             named: false,
             view,
+            place: (end.owner.netns, end.local, end.peer),
             heard: BootNs(0),
             held: 0,
-        }
+        })
     }
 
     /// The first piece begins one of the client's messages.
@@ -158,6 +162,8 @@ pub(super) struct Flows {
     closed: Vec<(BootNs, EndId)>,
     /// Payload that came with a handshake, by where it went: the end may be described later.
     early: Vec<EarlyPiece>,
+    /// Servers' ends of which something was said.
+    servers: HashMap<Socket, EndId>,
     /// Certificates that wait for what was said at their end.
     pub(super) identities: Identities,
     /// Nothing more can be learnt from these.
@@ -175,11 +181,12 @@ struct Waits {
 
 #[derive(Debug)]
 struct EarlyPiece {
-    netns: u32,
-    local: Endpoint,
-    peer: Endpoint,
+    place: Socket,
     piece: Owned,
 }
+
+/// Network namespace, own address, the peer's.
+type Socket = (u32, Endpoint, Endpoint);
 
 /// A piece that is kept.
 #[derive(Debug)]
@@ -268,8 +275,14 @@ impl Track {
             self.flows.early.remove(0);
             self.flows.lost += 1;
         }
-        let piece = Owned::of(&e.piece);
-        self.flows.early.push(EarlyPiece { netns: e.netns, local: e.local, peer: e.peer, piece });
+        let place = (e.netns, e.local, e.peer);
+        // The third ACK of the handshake may overtake it on another processor: then its socket is there.
+        if let Some(&id) = self.flows.servers.get(&place)
+            && let Place::Ready(key, view) = self.place(id)
+        {
+            return self.hear(key, view, &Piece { id, ..e.piece });
+        }
+        self.flows.early.push(EarlyPiece { place, piece: Owned::of(&e.piece) });
     }
 
     fn place(&self, id: EndId) -> Place {
@@ -296,11 +309,12 @@ impl Track {
     pub(super) fn hear(&mut self, key: u64, view: View, p: &Piece<'_>) {
         if !self.flows.live.contains_key(&p.id) {
             let Some(end) = self.rows.get(&key).and_then(|r| r.side(view).end.as_ref()) else { return };
-            let (Some(isns), adopted) = (end.isns, end.adopted) else { return };
-            let place = (end.owner.netns, end.local, end.peer);
-            let mut flow = Flow::new(isns, adopted, view);
+            let Some(mut flow) = Flow::of(end, end.adopted, view) else { return };
             let mut told = std::mem::take(&mut self.flows.told);
-            self.flows.early_of(place, p.id, &mut flow, &mut told);
+            self.flows.early_of(p.id, &mut flow, &mut told);
+            if view == View::Server {
+                self.flows.servers.insert(flow.place, p.id);
+            }
             self.flows.live.insert(p.id, Box::new(flow));
             self.tell(key, view, p.id, p.at, told);
         }
@@ -412,16 +426,12 @@ impl Track {
     /// Gives waiting pieces another try, and ends conversations whose ends closed a while ago.
     pub(super) fn settle_flows(&mut self, now: BootNs) {
         let ids: Vec<EndId> = self.flows.waiting.keys().copied().collect();
+        let mut ready = Vec::new();
         for id in ids {
             let place = self.place(id);
             let Some(waits) = self.flows.waiting.remove(&id) else { continue };
             match place {
-                Place::Ready(key, view) => {
-                    for w in waits {
-                        self.flows.waiting_bytes -= w.piece.data.len() + size_of::<Waits>();
-                        self.hear(key, view, &w.piece.piece(id));
-                    }
-                }
+                Place::Ready(key, view) => ready.extend(waits.into_iter().map(|w| (key, view, id, w))),
                 Place::NotYet => {
                     let (old, young): (Vec<_>, Vec<_>) =
                         waits.into_iter().partition(|w| now.since(w.since) > WAIT_NS);
@@ -438,7 +448,14 @@ impl Track {
                 }
             }
         }
+        // As they were said: a session is resumed after it began.
+        ready.sort_by_key(|(.., w)| w.since);
+        for (key, view, id, w) in ready {
+            self.flows.waiting_bytes -= w.piece.data.len() + size_of::<Waits>();
+            self.hear(key, view, &w.piece.piece(id));
+        }
         self.settle_identities(now);
+        self.link_again(now);
         self.settle_datagrams(now);
         self.settle_turns();
         let before = self.flows.early.len();
@@ -468,6 +485,9 @@ impl Track {
             }
         }
         if let Some(flow) = self.flows.live.remove(&id) {
+            if self.flows.servers.get(&flow.place) == Some(&id) {
+                self.flows.servers.remove(&flow.place);
+            }
             self.flows.held -= flow.held;
         }
     }
@@ -493,16 +513,8 @@ impl Track {
 
 impl Flows {
     /// Gives a new flow what came with its handshake.
-    fn early_of(
-        &mut self,
-        (netns, local, peer): (u32, Endpoint, Endpoint),
-        id: EndId,
-        flow: &mut Flow,
-        told: &mut Vec<Told>,
-    ) {
-        while let Some(i) =
-            self.early.iter().position(|e| e.netns == netns && e.local == local && e.peer == peer)
-        {
+    fn early_of(&mut self, id: EndId, flow: &mut Flow, told: &mut Vec<Told>) {
+        while let Some(i) = self.early.iter().position(|e| e.place == flow.place) {
             let e = self.early.remove(i);
             flow.piece(&e.piece.piece(id), told);
         }

@@ -18,7 +18,7 @@ pub(super) struct Identities(Vec<Waits>);
 struct Waits {
     id: EndId,
     at: BootNs,
-    before: [u8; 8],
+    before: Option<[u8; 8]>,
     len: u32,
     der: Box<[u8]>,
 }

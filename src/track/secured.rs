@@ -1,19 +1,16 @@
 //! The security of connections: which end's verdict stands for a connection, and what a resumed
 //! session inherits from the handshake that began it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::flows::Flow;
+use super::links::{Link, Links, Waits};
 use super::table::Track;
 use super::tracked::{Tracked, slot};
-use crate::model::{
-    BootNs, EndId, EntityId, Handshake, Inherits, Mesh, Protocol, Security, StableHasher, Tls, View,
-};
-use crate::wire::tls::{Sessions, names};
+use crate::model::{BootNs, EndId, Handshake, Inherits, Mesh, Protocol, Security, Tls, View};
+use crate::wire::tls::names;
 
-/// Full handshakes that are remembered; beyond it the oldest is forgotten.
-const REMEMBERED: usize = 16_384;
 /// Verdicts without particulars that are shared.
 const SHARED: usize = 16;
 
@@ -25,8 +22,7 @@ pub(super) struct Securing {
     silent: Arc<Tls>,
     older: Arc<Tls>,
     shared: VecDeque<Arc<Tls>>,
-    full: HashMap<u64, (Inherits, BootNs)>,
-    order: VecDeque<u64>,
+    links: Links,
 }
 
 impl Securing {
@@ -37,8 +33,7 @@ impl Securing {
             silent: unknown("nothing was said yet"),
             older: unknown("began before webb watched, and nothing was said since"),
             shared: VecDeque::new(),
-            full: HashMap::new(),
-            order: VecDeque::new(),
+            links: Links::default(),
         }
     }
 
@@ -62,36 +57,6 @@ impl Securing {
         self.shared.push_back(tls.clone());
         tls
     }
-
-    fn remember(&mut self, key: u64, what: Inherits, at: BootNs) {
-        if self.full.insert(key, (what, at)).is_some() {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.full.remove(&oldest);
-        }
-    }
-}
-
-/// Who asked whom by which name: how a session of TLS 1.3 is found again.
-fn asked(row: &Tracked, client: Option<EntityId>, tls: &Tls) -> u64 {
-    let c = &row.connection;
-    let client = match client {
-        Some(entity) => StableHasher::new("session").number(entity.0),
-        None => StableHasher::new("session by address").bytes(c.client.address.addr.to_string().as_bytes()),
-    };
-    client
-        .bytes(&c.server.address.addr_bytes())
-        .number(u64::from(c.server.address.port))
-        .bytes(tls.sni.as_deref().unwrap_or("").as_bytes())
-        .finish()
-}
-
-fn session(id: u64) -> u64 {
-    StableHasher::new("session id").number(id).finish()
 }
 
 impl Track {
@@ -102,15 +67,49 @@ impl Track {
         let protocol = flow.conversation.protocol();
         let Some(row) = self.rows.get_mut(&key) else { return };
         in_the_clear(&mut tls, protocol);
-        self.securing.link(row, &mut tls, sessions.as_ref(), at);
+        let link = Link::of(row, &tls, sessions);
+        match tls.status {
+            Security::Mtls | Security::Tls => {
+                self.securing.links.full(&link, tls.status == Security::Mtls, at);
+            }
+            Security::Resumed => {
+                self.securing.links.resumed(&link, at).tell(&mut tls);
+                self.securing.links.later(Waits { row: key, view, link, at });
+            }
+            _ => {}
+        }
         label(&mut tls, row.connection.server.address.port);
-        row.tls[slot(view)] = Some(self.securing.share(tls));
+        let tls = self.securing.share(tls);
+        self.decide(key, view, tls, at);
+    }
+
+    /// A verdict at one end.
+    fn decide(&mut self, key: u64, view: View, tls: Arc<Tls>, at: BootNs) {
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        row.tls[slot(view)] = Some(tls);
         let better = row.verdict();
         if row.connection.tls != better {
             row.connection.tls = better;
             row.connection.changed = at;
             self.touch(key);
         }
+    }
+
+    /// Links resumed sessions again: their full handshake may have been read after them.
+    pub(super) fn link_again(&mut self, now: BootNs) {
+        let mut waiting = std::mem::take(&mut self.securing.links.waiting);
+        waiting.retain(|w| {
+            let told = self.rows.get(&w.row).and_then(|row| row.tls[slot(w.view)].clone());
+            let Some(told) = told.filter(|tls| tls.status == Security::Resumed) else { return false };
+            let found = self.securing.links.resumed(&w.link, w.at);
+            if !found.is_told(&told) {
+                let mut tls = Tls::clone(&told);
+                found.tell(&mut tls);
+                self.decide(w.row, w.view, Arc::new(tls), w.at);
+            }
+            w.is_young(now)
+        });
+        self.securing.links.waiting = waiting;
     }
 }
 
@@ -146,41 +145,6 @@ fn label(tls: &mut Tls, port: u16) {
     if seen.implied_mutual && named && undecided && tls.handshake == Handshake::Established {
         tls.status = Security::Implied;
         tls.unknown = None;
-    }
-}
-
-impl Securing {
-    /// Remembers a full handshake, and finds the one that a resumed session began with.
-    fn link(&mut self, row: &Tracked, tls: &mut Tls, sessions: Option<&Sessions>, at: BootNs) {
-        let owner = row.connection.client.end.as_ref().map(|e| e.entity);
-        let by_name = [owner.map(|o| asked(row, Some(o), tls)), Some(asked(row, None, tls))];
-        let what = match tls.status {
-            Security::Mtls => Inherits::Mtls,
-            Security::Tls => Inherits::Tls,
-            Security::Resumed => {
-                // In TLS 1.2 the session itself is named; else it is who asks whom.
-                let exact = sessions.and_then(|s| s.used).map(session);
-                let found = match exact {
-                    Some(exact) => self.full.get(&exact),
-                    None => by_name.into_iter().flatten().find_map(|k| self.full.get(&k)),
-                };
-                let (what, when) = found.copied().map_or((Inherits::Unknown, None), |(w, t)| (w, Some(t)));
-                tls.inherits = Some(what);
-                tls.inherits_at = when;
-                if when.is_some() {
-                    // A resumed session may hand out the ticket of the next one.
-                    for id in sessions.iter().flat_map(|s| &s.issued) {
-                        self.remember(session(*id), what, when.unwrap_or(at));
-                    }
-                }
-                return;
-            }
-            _ => return,
-        };
-        by_name.into_iter().flatten().for_each(|k| self.remember(k, what, at));
-        for id in sessions.iter().flat_map(|s| &s.issued) {
-            self.remember(session(*id), what, at);
-        }
     }
 }
 

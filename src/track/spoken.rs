@@ -117,7 +117,7 @@ impl Track {
         row.connection.role_known = true;
         let Some(end) = row.end_mut(stands) else { return };
         (end.role, end.role_evidence) = (role, RoleEvidence::Said);
-        let flow = end.isns.map(|isns| Flow::new(isns, true, view));
+        let flow = Flow::of(end, true, view);
         if stands != view {
             self.flip(key);
         }

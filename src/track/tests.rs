@@ -181,7 +181,7 @@ fn roles_of_adopted_ends_follow_from_listeners() {
 #[test]
 fn a_certificate_of_no_handshake_is_counted_as_lost() {
     let mut t = table();
-    let handed = Handed { before: [0; 8], len: 3, der: &[1, 2, 3] };
+    let handed = Handed { before: None, len: 3, der: &[1, 2, 3] };
     t.observe(Observation::Handed(HandedAt { id: id(1), at: BootNs(1), handed }));
     t.flush(BootNs(2));
     assert_eq!(t.pieces(), (1, 0), "what is said there may come a moment later");

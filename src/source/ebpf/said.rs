@@ -87,14 +87,16 @@ fn turns(bytes: &[u8]) -> Option<Fact> {
 }
 
 fn certificate(bytes: &[u8]) -> Option<HandedAt<'_>> {
-    let mut r = Reader(bytes.get(2..)?);
+    let mut r = Reader(bytes.get(1..)?);
+    let framed = r.u8()? != 0;
     let cap = usize::from(r.u16()?);
     let generation = r.u32()?;
     let id = EndId { generation, cookie: r.u64()?, netns_cookie: r.u64()? };
     let at = BootNs(r.u64()?);
     let len = r.u32()?;
     r.u32()?;
-    Some(HandedAt { id, at, handed: Handed { before: r.array()?, len, der: r.take(cap)? } })
+    let before = r.array()?;
+    Some(HandedAt { id, at, handed: Handed { before: framed.then_some(before), len, der: r.take(cap)? } })
 }
 
 fn said<'a>(bytes: &'a [u8], each: &mut impl FnMut(Observation<'a>)) -> Option<()> {

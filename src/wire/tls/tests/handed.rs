@@ -7,6 +7,9 @@ use super::pcap::read;
 use super::truth::rows;
 use crate::model::{ClientCert, Confidence, Security, Tls};
 use crate::wire::Speaker;
+use crate::wire::tls::handed::Leaves;
+use crate::wire::tls::modern::Modern;
+use crate::wire::tls::record::Head;
 use crate::wire::tls::{Handed, Stage, Watch};
 
 const DER: &[u8] = include_bytes!("../../../../tests/tls/certificates/ed448.der");
@@ -14,8 +17,30 @@ const DER: &[u8] = include_bytes!("../../../../tests/tls/certificates/ed448.der"
 fn hand(watch: &mut Watch, from: Speaker, list: u16) -> Tls {
     let ([a, b], [d, e]) = (list.to_be_bytes(), (DER.len() as u16).to_be_bytes());
     let before = [0x33, 0, 0, a, b, 0, d, e];
-    watch.handed(from, &Handed { before, len: DER.len() as u32, der: DER });
+    watch.handed(from, &Handed { before: Some(before), len: DER.len() as u32, der: DER });
     watch.verdict()
+}
+
+/// A library that copies them hands over one after the other: together they are the list.
+#[test]
+fn a_list_without_its_message_is_put_together() {
+    let (mut alone, mut followed) = (Leaves::default(), Leaves::default());
+    let copy = Handed { before: None, len: DER.len() as u32, der: DER };
+    alone.take(Speaker::Client, &copy);
+    followed.take(Speaker::Client, &copy);
+    followed.take(Speaker::Client, &copy);
+    followed.take(Speaker::Server, &copy);
+    let entry = DER.len() as u16 + 5;
+    let proof = |leaves: &Leaves, from, list: u16| {
+        let mut modern = Modern::new(0x1301, false, None, false);
+        let head = |len| Head { kind: 23, len, offset: 0, acked: 0 };
+        modern.server(&head(list + 8 + 17));
+        [list + 8 + 17, 8 + 71 + 17, 53].into_iter().for_each(|len| modern.client(&head(len)));
+        leaves.proved(from, &modern).is_some()
+    };
+    assert!(proof(&alone, Speaker::Client, entry) && !proof(&alone, Speaker::Client, 2 * entry));
+    assert!(proof(&followed, Speaker::Client, 2 * entry) && !proof(&followed, Speaker::Client, entry));
+    assert!(proof(&followed, Speaker::Server, entry), "each side by itself");
 }
 
 /// Lengths of the client's first encrypted record and of the server's first ones, without what encryption
@@ -97,7 +122,7 @@ fn where_no_certificate_is_encrypted_none_is_believed() {
 
 proptest! {
     #[test]
-    fn any_bytes_may_be_handed_over(before: [u8; 8], len: u32, der in proptest::collection::vec(any::<u8>(), 0..64)) {
+    fn any_bytes_may_be_handed_over(before: Option<[u8; 8]>, len: u32, der in proptest::collection::vec(any::<u8>(), 0..64)) {
         let mut watch = Watch::new(false);
         watch.handed(Speaker::Client, &Handed { before, len, der: &der });
         prop_assert_eq!(watch.verdict(), Watch::new(false).verdict());
