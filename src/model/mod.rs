@@ -42,5 +42,5 @@ pub use text::{escape, escape_into};
 pub use time::{BootNs, UtcOffset};
 pub use tls::{
     Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, SECURITIES,
-    Security, Tls,
+    Security, Tls, Tunnel,
 };

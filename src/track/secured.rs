@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::flows::Flow;
 use super::table::Track;
 use super::tracked::{Tracked, slot};
+use super::tunnels;
 use crate::model::{
-    BootNs, EndId, EntityId, Handshake, Inherits, Mesh, Protocol, Security, StableHasher, Tls, View,
+    BootNs, EndId, EntityId, Handshake, Inherits, Mesh, Protocol, Security, StableHasher, Tls, Tunnel, View,
 };
 use crate::wire::tls::{Sessions, names};
 
@@ -49,7 +50,12 @@ impl Securing {
 
     /// Connections in the clear are many and alike.
     fn share(&mut self, tls: Tls) -> Arc<Tls> {
-        if !matches!(tls.status, Security::Plaintext | Security::Unknown) {
+        let alike = match tls.status {
+            Security::Plaintext | Security::Unknown => true,
+            Security::Tunnel => tls.version.is_none(),
+            _ => false,
+        };
+        if !alike {
             return Arc::new(tls);
         }
         if let Some(known) = self.shared.iter().find(|known| ***known == tls) {
@@ -105,9 +111,19 @@ impl Track {
         self.securing.link(row, &mut tls, sessions.as_ref(), at);
         label(&mut tls, row.connection.server.address.port);
         row.tls[slot(view)] = Some(self.securing.share(tls));
-        let better = row.verdict();
-        if row.connection.tls != better {
-            row.connection.tls = better;
+        self.judge(key, at);
+    }
+
+    /// The verdict on a connection: by what its ends saw of it, and by where its packets go.
+    pub(super) fn judge(&mut self, key: u64, at: BootNs) {
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        let said = row.verdict();
+        let verdict = match tunnels::around(said.as_deref(), row.routes, row.connection.role_known) {
+            Some(tls) => Some(self.securing.share(tls)),
+            None => said,
+        };
+        if row.connection.tls != verdict {
+            row.connection.tls = verdict;
             row.connection.changed = at;
             self.touch(key);
         }
@@ -135,6 +151,9 @@ fn label(tls: &mut Tls, port: u16) {
     if seen.mesh == Mesh::IstioAmbient && tls.handshake == Handshake::Established {
         // HBONE: connections of applications lie in it.
         tls.status = Security::Tunnel;
+        tls.tunnel = Some(Tunnel::Hbone);
+        tls.inside = Some(Security::Unknown);
+        tls.unknown = Some("HBONE encrypts what is inside".into());
         return;
     }
     let undecided = match tls.status {
@@ -192,8 +211,8 @@ impl Tracked {
         let [client, server] = &self.tls;
         match (client, server) {
             (Some(c), Some(s)) if weight(s) > weight(c) => Some(s.clone()),
-            (Some(c), _) => Some(c.clone()),
-            (None, s) => s.clone(),
+            (Some(one), _) | (None, Some(one)) => Some(one.clone()),
+            (None, None) => self.first.clone(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Tally, Times, Top, Workloads};
-use crate::model::{ClientCert, Inherits, Security, Tls};
+use crate::model::{ClientCert, Inherits, Security, Tls, Tunnel};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::EdgeId;
 
@@ -49,7 +49,7 @@ pub struct ClientRow {
     pub declined: Tally,
     /// Not asked for one.
     pub not_asked: Tally,
-    /// Without TLS.
+    /// Without TLS, also inside of a tunnel.
     pub plaintext: Tally,
     /// Those that do not tell.
     pub unknown: Tally,
@@ -105,7 +105,12 @@ impl Servers {
     pub(super) fn add(&mut self, id: &EdgeId, tls: &Tls, at: Times) {
         let kind = match (tls.status, tls.client_cert) {
             (Security::Plaintext, _) => PLAINTEXT,
-            (Security::Tunnel, _) => return,
+            // A tunnel shows its server no certificate.
+            (Security::Tunnel, _) => match (tls.inside, tls.tunnel) {
+                (Some(Security::Plaintext), _) => PLAINTEXT,
+                (_, Some(Tunnel::Hbone)) => return,
+                _ => UNKNOWN,
+            },
             (_, ClientCert::Declined) => DECLINED,
             // A certificate that was refused shows nothing, nor does what ended before it.
             (Security::Failed, _) => return,
