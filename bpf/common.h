@@ -251,9 +251,12 @@ static __always_inline void put_address(__u8 *to, __u16 family, __be32 v4, const
 }
 
 /*
- * Whether one of a route's transforms encrypts. A chain begins with the innermost, such as a
- * compression; ESP may stand for integrity alone. Not inlined, for the reason given above.
+ * Where a socket's packets go. What is read for it may be missing in a kernel, and must not keep a
+ * program that tells more from loading: each function is guarded by its caller, and not inlined, for
+ * the reason given above.
  */
+
+/* A chain of transforms begins with the innermost, such as a compression; ESP may not encrypt. */
 static __noinline int encrypts(struct dst_entry *dst)
 {
 	struct xfrm_state *x;
@@ -272,31 +275,36 @@ static __noinline int encrypts(struct dst_entry *dst)
 	return 0;
 }
 
-/* By what a device is, and for Cilium by what it is called. */
-static __always_inline __u8 wireguard(struct net_device *dev)
+/* By what the device is, and for Cilium by what it is called. */
+static __noinline __u8 wireguard(struct dst_entry *dst)
 {
 	char text[16] __attribute__((aligned(8))) = {};
 
-	bpf_probe_read_kernel_str(text, sizeof(text), BPF_CORE_READ(dev, rtnl_link_ops, kind));
+	bpf_probe_read_kernel_str(text, sizeof(text), BPF_CORE_READ(dst, dev, rtnl_link_ops, kind));
 	if (__builtin_memcmp(text, "wireguard", sizeof("wireguard")))
 		return 0;
-	BPF_CORE_READ_STR_INTO(&text, dev, name);
+	BPF_CORE_READ_STR_INTO(&text, dst, dev, name);
 	return WEBB_R_WIREGUARD | (__builtin_memcmp(text, "cilium_wg0", sizeof("cilium_wg0")) ? 0 : WEBB_R_CILIUM);
 }
 
-/*
- * Where a socket's packets go: what the last one was routed by. 0 while it has no route, and of one
- * whose device is gone: it says no more where it led. Not inlined: many places describe a socket.
- */
+/* Of a route whose device is gone, nothing says where it led. */
+static __noinline int is_dead(struct dst_entry *dst)
+{
+	return BPF_CORE_READ(dst, obsolete) >= DST_OBSOLETE_DEAD;
+}
+
+/* The route of the last packet, enum webb_route; 0 = there is none now. */
 static __noinline __u8 route_of(struct dst_entry *dst)
 {
 	__u8 route = WEBB_R_KNOWN;
 
-	if (!dst || BPF_CORE_READ(dst, obsolete) >= DST_OBSOLETE_DEAD)
+	if (!dst || !bpf_core_field_exists(dst->obsolete) || is_dead(dst))
 		return 0;
-	if (bpf_core_field_exists(dst->dev))
-		route |= wireguard(BPF_CORE_READ(dst, dev));
-	if (bpf_core_field_exists(dst->xfrm) && encrypts(dst))
+	if (bpf_core_field_exists(dst->dev) && bpf_core_field_exists(struct net_device, rtnl_link_ops) &&
+	    bpf_core_field_exists(struct rtnl_link_ops, kind))
+		route |= wireguard(dst);
+	if (bpf_core_field_exists(dst->xfrm) && bpf_core_field_exists(struct xfrm_dst, child) &&
+	    bpf_core_field_exists(struct xfrm_state, props.ealgo) && encrypts(dst))
 		route |= WEBB_R_ESP;
 	return route;
 }

@@ -6,6 +6,9 @@ use crate::model::{Mesh, Security, Tls, Tunnel};
 /// What Cilium's encryption is not.
 const CILIUM: &str = "Cilium: encrypted between nodes, not mutual TLS between workloads";
 
+/// The hook that sees what a socket sends comes after the transform.
+const ESP_HIDES: &str = "what is sent into ESP passes webb encrypted";
+
 /// What is known of a connection with the tunnels around it, if there are any. `said` is what its
 /// bytes say, `routes` are those of the client's and the server's socket, where they are known.
 pub(super) fn around(said: Option<&Tls>, routes: [Option<Route>; 2], role_known: bool) -> Option<Tls> {
@@ -35,6 +38,10 @@ pub(super) fn around(said: Option<&Tls>, routes: [Option<Route>; 2], role_known:
     }
     // Who is encrypted in a tunnel has the better statement in its own encryption.
     if matches!(tls.status, Security::Plaintext | Security::Unknown) {
+        if tls.status == Security::Unknown && esp.contains(&true) {
+            let why = tls.unknown.iter().map(|why| &**why).chain([ESP_HIDES]);
+            tls.unknown = Some(why.collect::<Vec<_>>().join("; ").into());
+        }
         tls.inside = Some(tls.status);
         tls.status = Security::Tunnel;
     }
@@ -72,7 +79,8 @@ mod tests {
         let padded = Tls { unknown: Some("its records are padded".into()), ..said(Security::Unknown) };
         let tls = around(Some(&padded), [None, Some(ESP)], true).unwrap();
         assert_eq!((tls.status, tls.inside), (Security::Tunnel, Some(Security::Unknown)));
-        assert_eq!((tls.tunnel, tls.unknown), (Some(Tunnel::Ipsec), padded.unknown));
+        let why = "its records are padded; what is sent into ESP passes webb encrypted";
+        assert_eq!((tls.tunnel, tls.unknown.as_deref()), (Some(Tunnel::Ipsec), Some(why)));
         let esp = "the server's packets leave by an ESP transform (node to node; not the workload's identity) \
                    of its socket's route";
         assert_eq!(*tls.evidence[1], *esp);
