@@ -223,3 +223,27 @@ impl Flow {
         self.conversation.is_opaque() && self.watch.is_settled()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hbone_is_a_tunnel_once_it_is_established() {
+        let hello = |handshake| {
+            let mut tls = Tls {
+                status: Security::Mtls,
+                version: Some(0x0304),
+                alpn_offered: vec!["h2".into()],
+                handshake,
+                ..Tls::default()
+            };
+            label(&mut tls, 15008);
+            assert_eq!((tls.mesh, tls.evidence.len()), (Some(Mesh::IstioAmbient), 1));
+            (tls.status, tls.tunnel, tls.inside)
+        };
+        let tunnel = (Security::Tunnel, Some(Tunnel::Hbone), Some(Security::Unknown));
+        assert_eq!(hello(Handshake::Established), tunnel);
+        assert_eq!(hello(Handshake::Open), (Security::Mtls, None, None));
+    }
+}
