@@ -24,6 +24,7 @@ struct webb_sock {
 	__u64 base_received;
 	__u64 last_sent; /* counters of the last sample */
 	__u64 last_received;
+	__u64 dst; /* address of the route that `route` speaks of */
 	struct webb_owner owner;
 	struct webb_owner holder; /* first process that a pass found holding it */
 	__u32 base_retransmits;
@@ -43,7 +44,7 @@ struct webb_sock {
 	__u8 answer;  /* state of the answer that goes on: enum answer */
 	__u8 mode;    /* enum webb_mode */
 	__u8 hello;   /* TLS began */
-	__u8 pad;
+	__u8 route;   /* enum webb_route, as it was told last */
 	__u8 attempt_addr[16];
 	struct webb_way way[2]; /* sent, received */
 	__u64 asked;		/* last byte asked of the answer that goes on */
@@ -205,6 +206,8 @@ static __always_inline void begin(struct webb_sock *s, struct sock *sk, __u8 rol
 	s->answer = 0;
 	s->mode = WEBB_MODE_MESSAGES;
 	s->hello = 0;
+	s->route = 0;
+	s->dst = 0;
 	__builtin_memset(s->way, 0, sizeof(s->way));
 	s->asked = 0;
 	s->answered = 0;
@@ -248,6 +251,65 @@ static __always_inline void put_address(__u8 *to, __u16 family, __be32 v4, const
 	*(__u32 *)(to + 12) = v4;
 }
 
+/*
+ * Where a socket's packets go. What is read for it may be missing in a kernel, and must not keep a
+ * program that tells more from loading: each function is guarded by its caller, and not inlined, for
+ * the reason given above.
+ */
+
+/* A chain of transforms begins with the innermost, such as a compression; ESP may not encrypt. */
+static __noinline int encrypts(struct dst_entry *dst)
+{
+	struct xfrm_state *x;
+	__u8 algorithm;
+
+	for (int i = 0; i < 4 && dst; i++) {
+		x = BPF_CORE_READ(dst, xfrm);
+		if (!x)
+			break;
+		algorithm = BPF_CORE_READ(x, props.ealgo);
+		if (BPF_CORE_READ(x, id.proto) == IPPROTO_ESP && algorithm != SADB_EALG_NULL &&
+		    algorithm != SADB_X_EALG_NULL_AES_GMAC)
+			return 1;
+		dst = BPF_CORE_READ((struct xfrm_dst *)dst, child);
+	}
+	return 0;
+}
+
+/* By what the device is, and for Cilium by what it is called. */
+static __noinline __u8 wireguard(struct dst_entry *dst)
+{
+	char text[16] __attribute__((aligned(8))) = {};
+
+	bpf_probe_read_kernel_str(text, sizeof(text), BPF_CORE_READ(dst, dev, rtnl_link_ops, kind));
+	if (__builtin_memcmp(text, "wireguard", sizeof("wireguard")))
+		return 0;
+	BPF_CORE_READ_STR_INTO(&text, dst, dev, name);
+	return WEBB_R_WIREGUARD | (__builtin_memcmp(text, "cilium_wg0", sizeof("cilium_wg0")) ? 0 : WEBB_R_CILIUM);
+}
+
+/* Of a route whose device is gone, nothing says where it led. */
+static __noinline int is_dead(struct dst_entry *dst)
+{
+	return BPF_CORE_READ(dst, obsolete) >= DST_OBSOLETE_DEAD;
+}
+
+/* The route of the last packet, enum webb_route; 0 = there is none now. */
+static __noinline __u8 route_of(struct dst_entry *dst)
+{
+	__u8 route = WEBB_R_KNOWN;
+
+	if (!dst || !bpf_core_field_exists(dst->obsolete) || is_dead(dst))
+		return 0;
+	if (bpf_core_field_exists(dst->dev) && bpf_core_field_exists(struct net_device, rtnl_link_ops) &&
+	    bpf_core_field_exists(struct rtnl_link_ops, kind))
+		route |= wireguard(dst);
+	if (bpf_core_field_exists(dst->xfrm) && bpf_core_field_exists(struct xfrm_dst, child) &&
+	    bpf_core_field_exists(struct xfrm_state, props.ealgo) && encrypts(dst))
+		route |= WEBB_R_ESP;
+	return route;
+}
+
 /* Everything known of a TCP socket. At CLOSE skc_num is already 0; inet_sport still holds it. */
 static __always_inline void describe(struct webb_record *r, struct webb_sock *s, struct sock *sk,
 				     struct tcp_sock *tp, __u8 kind)
@@ -256,6 +318,11 @@ static __always_inline void describe(struct webb_record *r, struct webb_sock *s,
 	struct reading now;
 
 	read_tcp(tp, &now);
+	r->route = route_of(BPF_CORE_READ(sk, sk_dst_cache));
+	if (r->route)
+		s->route = r->route;
+	r->pad[0] = 0;
+	r->pad[1] = 0;
 	r->kind = kind;
 	r->role = s->role;
 	r->role_evidence = s->role_evidence;

@@ -76,8 +76,40 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
 
+struct rtnl_link_ops {
+	const char *kind;
+};
+
+struct net_device {
+	char name[16];
+	const struct rtnl_link_ops *rtnl_link_ops;
+};
+
+struct xfrm_id {
+	__u8 proto;
+};
+
+struct xfrm_state {
+	struct xfrm_id id;
+	struct {
+		__u8 ealgo;
+	} props;
+};
+
+struct dst_entry {
+	struct net_device *dev;
+	struct xfrm_state *xfrm;
+	short obsolete;
+};
+
+/* Such is a route whose packets are transformed. */
+struct xfrm_dst {
+	struct dst_entry *child;
+};
+
 struct sock {
 	struct sock_common __sk_common;
+	struct dst_entry *sk_dst_cache;
 	int sk_err;
 	__u8 sk_shutdown;
 	__u16 sk_protocol;
@@ -191,6 +223,13 @@ enum {
 	TCP_LISTEN = 10,
 };
 
+/* include/net/dst.h */
+#define DST_OBSOLETE_DEAD 2
+
+/* include/uapi/linux/pfkeyv2.h: ESP that does not encrypt. */
+#define SADB_EALG_NULL 11
+#define SADB_X_EALG_NULL_AES_GMAC 23
+
 /* include/net/sock.h */
 #define RCV_SHUTDOWN 1
 
@@ -198,6 +237,7 @@ enum {
 #define AF_INET6 10
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
+#define IPPROTO_ESP 50
 #define SOCK_DGRAM 2
 #define PF_KTHREAD 0x00200000
 

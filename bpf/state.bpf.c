@@ -162,6 +162,9 @@ int BPF_PROG(webb_state, struct sock *sk, int old, int new)
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!s || (!s->opened && !(s->flags & WEBB_F_ADOPTED)))
 		return 0;
+	/* A child gets its own cookie only after LISTEN->SYN_RECV; on 6.12 it has its listener's there. */
+	if (old == TCP_SYN_RECV && s->role == WEBB_SERVER)
+		s->cookie = bpf_get_socket_cookie(sk);
 	switch (new) {
 	case TCP_ESTABLISHED:
 		s->established = bpf_ktime_get_boot_ns();

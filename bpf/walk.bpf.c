@@ -144,6 +144,20 @@ static __always_inline void take_holder(struct webb_sock *s, struct webb_config 
 	s->described = 0;
 }
 
+/* Its packets may go another way than was told. A new route mostly leads the same way. */
+static __always_inline void take_route(struct webb_sock *s, struct sock *sk)
+{
+	struct dst_entry *dst = BPF_CORE_READ(sk, sk_dst_cache);
+	__u8 route;
+
+	if ((__u64)dst == s->dst)
+		return;
+	s->dst = (__u64)dst;
+	route = route_of(dst);
+	if (route && route != s->route)
+		s->described = 0;
+}
+
 static __always_inline void report(struct sock *sk, struct tcp_sock *tp, struct webb_sock *s,
 				   struct webb_config *c, struct webb_counts *n)
 {
@@ -228,6 +242,7 @@ int webb_walk(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!tp)
 		return 0;
 	take_holder(s, c);
+	take_route(s, sk);
 	report(sk, tp, s, c, n);
 	/* What is said keeps its order only in one ring. ctx->value allows no variable offsets. */
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);

@@ -61,6 +61,14 @@ enum webb_flags {
 	WEBB_F_LATE_DATA = 16,	/* data came after close(): our side answered with the reset */
 };
 
+/* Where the packets of a socket go, by the route that it has. */
+enum webb_route {
+	WEBB_R_KNOWN = 1,     /* it has one: without this, nothing is said of it */
+	WEBB_R_WIREGUARD = 2, /* by a device of WireGuard */
+	WEBB_R_CILIUM = 4,    /* ... which is Cilium's */
+	WEBB_R_ESP = 8,	      /* by an ESP transform that encrypts */
+};
+
 struct webb_owner {
 	__u64 start; /* start_boottime of the thread group leader: a pid may be reused */
 	__u64 cgroup; /* of the process; of the socket where none is known */
@@ -100,7 +108,9 @@ struct webb_record {
 	__u32 max_backlog;
 	/* Of WEBB_ENDED: the last turns, where there are few; see struct webb_turns. */
 	__u32 turn_from;
-	__u32 turns;
+	__u8 turns;
+	__u8 route; /* enum webb_route */
+	__u8 pad[2];
 	__u32 turn[WEBB_FEW_TURNS];
 };
 

@@ -76,7 +76,9 @@ fn objects() -> Vec<(&'static str, Value)> {
     for status in [samples::rich_status(), Status::default()] {
         all.push(("status", object(&json::status(&status))));
     }
-    for c in samples::secured_connections() {
+    let inside = model::Tls { inside: Some(model::Security::Unknown), ..samples::tunnelled() };
+    let tunnelled = [samples::tunnelled(), inside].map(samples::secured);
+    for c in samples::secured_connections().into_iter().chain(tunnelled) {
         all.push(("connection", object(&json::connection(&c, &names, utc))));
         all.extend(json::listed_tls(&c, &names).map(|line| ("listed-tls", object(&line))));
     }
@@ -276,6 +278,7 @@ fn names_are_those_of_the_model() {
     let confidence = all(model::Confidence::from_number, model::Confidence::as_str);
     assert_eq!(values_of_tls("confidence"), Some(confidence));
     assert_eq!(values_of_tls("inherits"), Some(all(model::Inherits::from_number, model::Inherits::as_str)));
+    assert_eq!(values_of_tls("tunnel"), Some(all(model::Tunnel::from_number, model::Tunnel::as_str)));
     let resumptions = all(model::Resumption::from_number, model::Resumption::as_str);
     assert_eq!(values_of_tls("resumed"), Some(resumptions));
     let early = all(model::EarlyData::from_number, model::EarlyData::as_str);

@@ -2,7 +2,7 @@
 
 use super::super::model::{
     BootNs, Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, Security,
-    Tls,
+    Tls, Tunnel,
 };
 
 /// When the shop begins, seconds since 1970.
@@ -106,7 +106,15 @@ pub fn tls(status: Security, client: &str, server: &str, at: BootNs) -> Tls {
     match status {
         Security::Plaintext => Tls { evidence: said(&["the client's first bytes are HTTP/1.1"]), ..base },
         Security::Unknown => Tls { unknown: Some("older than webb".into()), ..base },
-        Security::Tunnel => Tls { evidence: said(&["it leaves through wg0, a WireGuard device"]), ..base },
+        Security::Tunnel => Tls {
+            tunnel: Some(Tunnel::Wireguard),
+            inside: Some(Security::Plaintext),
+            evidence: said(&[
+                "the client's first bytes are HTTP/1.1",
+                "the client's packets leave by a WireGuard device, by its socket's route",
+            ]),
+            ..base
+        },
         Security::Implied => Tls {
             mesh: Some(Mesh::Linkerd),
             client_cert: ClientCert::Unknown,

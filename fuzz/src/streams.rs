@@ -151,6 +151,7 @@ fn observe(mut input: Input<'_>) {
                     opened: BootNs(if adopted { 0 } else { at.0.min(10) }),
                     established: BootNs(if adopted { 0 } else { at.0.min(20) }),
                     seen: Seen::default(),
+                    route: None,
                 };
                 track.observe(Observation::Fact(Fact::End(end)));
             }

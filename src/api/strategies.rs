@@ -14,7 +14,7 @@ use crate::model::{
     HookState, Inherits, Isns, Loss, LossKind, Mesh, Name, NameKind, NameUpdate, OUTCOMES, Outcome, Owner,
     OwnerEvidence, PROTOCOLS, Process, ProcessKey, Protocol, ProtocolCounts, Request, Resumption, Role,
     RoleEvidence, Scope, Secured, Security, Seen, Shape, Side, Slice, Snapshot, Status, Tally, TargetCounts,
-    Timing, Tls, Totals, Transport, Turns, UtcOffset, Verdict,
+    Timing, Tls, Totals, Transport, Tunnel, Turns, UtcOffset, Verdict,
 };
 
 fn count() -> BoxedStrategy<u64> {
@@ -384,7 +384,7 @@ fn certificate() -> BoxedStrategy<Option<Box<Certificate>>> {
 }
 
 fn tls() -> BoxedStrategy<Tls> {
-    let numbers = (1..=8u8, 0..=3u8, 0..=3u8, 1..=4u8, 0..=3u8, 0..=2u8, 0..=6u8, 1..=6u8);
+    let numbers = (1..=8u8, 0..=3u8, 0..=3u8, 1..=4u8, 0..=3u8, 0..=2u8, 0..=6u8, 1..=6u8, 0..=3u8, 0..=8u8);
     let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
     let wide = (any::<Option<u16>>(), any::<Option<u16>>(), any::<Option<u16>>(), any::<Option<u8>>());
     let texts = (word(), word(), word(), word(), list(), list());
@@ -399,6 +399,8 @@ fn tls() -> BoxedStrategy<Tls> {
             early_data: EarlyData::from_number(n.5),
             mesh: Mesh::from_number(n.6),
             handshake: Handshake::from_number(n.7).unwrap(),
+            tunnel: Tunnel::from_number(n.8),
+            inside: Security::from_number(n.9),
             may_authenticate_later: flags.0,
             ech: flags.1,
             retried: flags.2,

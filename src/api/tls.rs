@@ -4,7 +4,7 @@ use super::invalid::{InvalidMessage, cut, invalid, number, text};
 use super::pb;
 use crate::model::{
     BootNs, Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, Security,
-    Tls,
+    Tls, Tunnel,
 };
 
 /// Texts of a list at most, and certificates' names.
@@ -39,6 +39,8 @@ pub(super) fn tls_to_pb(t: &Tls) -> pb::Tls {
         alert: t.alert.map(u32::from),
         alert_by_client: t.alert_by_client,
         evidence: list(&t.evidence),
+        tunnel: t.tunnel.map_or(0, |t| t as u32),
+        inside: t.inside.map_or(0, |i| i as u32),
     }
 }
 
@@ -80,6 +82,8 @@ pub(super) fn tls_from_pb(t: pb::Tls) -> Result<Tls, InvalidMessage> {
         ech: t.ech,
         retried: t.retried,
         after: word(t.after, "Tls.after")?,
+        tunnel: some(t.tunnel, "Tls.tunnel", Tunnel::from_number)?,
+        inside: some(t.inside, "Tls.inside", Security::from_number)?,
         mesh: some(t.mesh, "Tls.mesh", Mesh::from_number)?,
         client: t.client.map(certificate_from_pb).transpose()?.map(Box::new),
         server: t.server.map(certificate_from_pb).transpose()?.map(Box::new),

@@ -536,6 +536,12 @@ pub struct Tls {
     pub alert_by_client: bool,
     #[prost(string, repeated, tag = "25")]
     pub evidence: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What encrypts around it: 1 wireguard, 2 ipsec, 3 hbone.
+    #[prost(uint32, tag = "26")]
+    pub tunnel: u32,
+    /// Of tunnel, what the bytes inside of it are: a Security.
+    #[prost(uint32, tag = "27")]
+    pub inside: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Certificate {

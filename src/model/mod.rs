@@ -44,4 +44,5 @@ pub use text::{escape, escape_into};
 pub use time::{BootNs, UtcOffset};
 pub use tls::{
     ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, SECURITIES, Security, Tls,
+    Tunnel,
 };

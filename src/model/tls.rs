@@ -23,7 +23,8 @@ pub enum Security {
     Resumed = 5,
     /// A mesh protocol that cannot be otherwise than mutual.
     Implied = 6,
-    /// Inside of a tunnel that encrypts.
+    /// Inside of a tunnel that encrypts, and not itself encrypted as far as can be seen: see
+    /// [`Tunnel`].
     Tunnel = 7,
     /// A handshake that did not succeed.
     Failed = 8,
@@ -268,6 +269,36 @@ impl Handshake {
     }
 }
 
+/// What encrypts around a connection. It is between machines, or between a mesh's proxies: of the
+/// workloads' own identities it shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Tunnel {
+    /// Packets leave by a device of WireGuard.
+    Wireguard = 1,
+    /// Packets leave by an ESP transform that encrypts (RFC 4303).
+    Ipsec = 2,
+    /// The connection is the tunnel: HTTP/2 CONNECT in mutual TLS, as in Istio's ambient mode.
+    Hbone = 3,
+}
+
+impl Tunnel {
+    /// The documented name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Tunnel::Wireguard => "wireguard",
+            Tunnel::Ipsec => "ipsec",
+            Tunnel::Hbone => "hbone",
+        }
+    }
+
+    /// The one of a wire number.
+    pub fn from_number(n: u8) -> Option<Self> {
+        use Tunnel::{Hbone, Ipsec, Wireguard};
+        [Wireguard, Ipsec, Hbone].into_iter().find(|s| *s as u8 == n)
+    }
+}
+
 /// A mesh that a connection is of, by what the wire shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -311,7 +342,7 @@ impl Mesh {
 pub struct Tls {
     /// The verdict.
     pub status: Security,
-    /// Why it is [`Security::Unknown`].
+    /// Why it is [`Security::Unknown`], or what is inside of the tunnel.
     pub unknown: Option<Box<str>>,
     /// Of [`Security::Mtls`].
     pub confidence: Option<Confidence>,
@@ -345,6 +376,10 @@ pub struct Tls {
     pub retried: bool,
     /// What was said in the clear before: `SMTP`, `PostgreSQL`, `HTTP CONNECT`, `PROXY`.
     pub after: Option<Box<str>>,
+    /// What encrypts around it, also where the verdict is another one.
+    pub tunnel: Option<Tunnel>,
+    /// Of [`Security::Tunnel`]: what the verdict would be without the tunnel.
+    pub inside: Option<Security>,
     /// Mesh.
     pub mesh: Option<Mesh>,
     /// The client's certificate, where it was in the clear, or where the server's process handed it over.

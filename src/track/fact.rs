@@ -180,6 +180,19 @@ pub struct EndFact {
     pub established: BootNs,
     /// Counters so far.
     pub seen: Seen,
+    /// Where its packets go; `None` where the source does not know.
+    pub route: Option<Route>,
+}
+
+/// Where the packets of a socket go, by the route that it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Route {
+    /// By a device of WireGuard.
+    pub wireguard: bool,
+    /// ... that is Cilium's, by its name.
+    pub cilium: bool,
+    /// By an ESP transform that encrypts (RFC 4303).
+    pub esp: bool,
 }
 
 /// Turns of one end as the source measured them: see [`crate::model::Turns`].

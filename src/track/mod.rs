@@ -29,9 +29,12 @@ mod talks;
 #[cfg(test)]
 mod tests;
 mod tracked;
+mod tunnels;
 mod walk;
 
 pub use delta::{Counted, Step};
-pub use fact::{Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TalkFact, TurnsFact};
+pub use fact::{
+    Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, Route, SampleFact, TalkFact, TurnsFact,
+};
 pub use piece::{Datagram, Early, HandedAt, Observation, Piece, Progress};
 pub use table::{Flushed, Track, TrackConfig};

@@ -55,6 +55,9 @@ impl Track {
                 self.flip(key);
             }
             self.touch(key);
+            if let Some(at) = self.rows.get(&key).map(|row| row.connection.changed) {
+                self.judge(key, at);
+            }
             self.words_of(key);
         }
     }

@@ -8,7 +8,8 @@ use super::flows::Flow;
 use super::links::{Link, Links, Waits};
 use super::table::Track;
 use super::tracked::{Tracked, slot};
-use crate::model::{BootNs, EndId, Handshake, Inherits, Mesh, Protocol, Security, Tls, View};
+use super::tunnels;
+use crate::model::{BootNs, EndId, Handshake, Inherits, Mesh, Protocol, Security, Tls, Tunnel, View};
 use crate::wire::tls::names;
 
 /// Verdicts without particulars that are shared.
@@ -44,7 +45,12 @@ impl Securing {
 
     /// Connections in the clear are many and alike.
     fn share(&mut self, tls: Tls) -> Arc<Tls> {
-        if !matches!(tls.status, Security::Plaintext | Security::Unknown) {
+        let alike = match tls.status {
+            Security::Plaintext | Security::Unknown => true,
+            Security::Tunnel => tls.version.is_none(),
+            _ => false,
+        };
+        if !alike {
             return Arc::new(tls);
         }
         if let Some(known) = self.shared.iter().find(|known| ***known == tls) {
@@ -83,13 +89,23 @@ impl Track {
         self.decide(key, view, tls, at);
     }
 
-    /// A verdict at one end.
+    /// What one end saw of a connection.
     fn decide(&mut self, key: u64, view: View, tls: Arc<Tls>, at: BootNs) {
         let Some(row) = self.rows.get_mut(&key) else { return };
         row.tls[slot(view)] = Some(tls);
-        let better = row.verdict();
-        if row.connection.tls != better {
-            row.connection.tls = better;
+        self.judge(key, at);
+    }
+
+    /// The verdict on a connection: by what its ends saw of it, and by where its packets go.
+    pub(super) fn judge(&mut self, key: u64, at: BootNs) {
+        let Some(row) = self.rows.get_mut(&key) else { return };
+        let said = row.verdict();
+        let verdict = match tunnels::around(said.as_deref(), row.routes, row.connection.role_known) {
+            Some(tls) => Some(self.securing.share(tls)),
+            None => said,
+        };
+        if row.connection.tls != verdict {
+            row.connection.tls = verdict;
             row.connection.changed = at;
             self.touch(key);
         }
@@ -134,6 +150,9 @@ fn label(tls: &mut Tls, port: u16) {
     if seen.mesh == Mesh::IstioAmbient && tls.handshake == Handshake::Established {
         // HBONE: connections of applications lie in it.
         tls.status = Security::Tunnel;
+        tls.tunnel = Some(Tunnel::Hbone);
+        tls.inside = Some(Security::Unknown);
+        tls.unknown = Some("HBONE encrypts what is inside".into());
         return;
     }
     let undecided = match tls.status {
@@ -173,7 +192,8 @@ impl Tracked {
         match (client, server) {
             (Some(c), Some(s)) if weight(s) > weight(c) => Some(with_certificates(s, c)),
             (Some(c), Some(s)) => Some(with_certificates(c, s)),
-            (c, s) => c.clone().or(s.clone()),
+            (Some(one), None) | (None, Some(one)) => Some(one.clone()),
+            (None, None) => self.first.clone(),
         }
     }
 }
@@ -186,5 +206,29 @@ impl Flow {
             return self.conversation.is_opaque() && self.watch.is_settled();
         }
         self.watch.is_settled() || (self.adopted && self.conversation.protocol().is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hbone_is_a_tunnel_once_it_is_established() {
+        let hello = |handshake| {
+            let mut tls = Tls {
+                status: Security::Mtls,
+                version: Some(0x0304),
+                alpn_offered: vec!["h2".into()],
+                handshake,
+                ..Tls::default()
+            };
+            label(&mut tls, 15008);
+            assert_eq!((tls.mesh, tls.evidence.len()), (Some(Mesh::IstioAmbient), 1));
+            (tls.status, tls.tunnel, tls.inside)
+        };
+        let tunnel = (Security::Tunnel, Some(Tunnel::Hbone), Some(Security::Unknown));
+        assert_eq!(hello(Handshake::Established), tunnel);
+        assert_eq!(hello(Handshake::Open), (Security::Mtls, None, None));
     }
 }

@@ -325,7 +325,7 @@ impl Track {
         }
         let Some(row) = self.rows.get_mut(&key) else { return };
         let mut known_now = None;
-        let mut first_verdict = None;
+        let mut first = None;
         let mut steps = [None, None];
         let far_known = row.connection.client.end.is_some() && row.connection.server.end.is_some();
         let ending = match f.moment {
@@ -359,7 +359,7 @@ impl Track {
             (f.isns.is_some() || end.established.0 != 0) && !matches!(f.moment, Moment::Failed(_));
         if established && !was_open {
             end.state = EndState::Established;
-            first_verdict = self.securing.at_first(end.adopted);
+            first = self.securing.at_first(end.adopted);
             // Of an adopted end the handshake counts when it was seen.
             if !end.adopted || end.established.known().is_some() {
                 steps[0] =
@@ -387,7 +387,8 @@ impl Track {
             side.address = address;
         }
         row.connection.changed = f.at;
-        row.connection.tls = row.connection.tls.take().or(first_verdict);
+        row.first = row.first.take().or(first);
+        row.routes[slot(view)] = f.route.or(row.routes[slot(view)]);
         // The other end may come late, even when this one is closed already: it is one handshake.
         if let Some((at, _)) = steps[0]
             && !std::mem::replace(&mut row.counted_established, true)
@@ -417,6 +418,7 @@ impl Track {
         if let Some((id, isns, role)) = known_now {
             self.renumber(key, view, id, isns, role);
         }
+        self.judge(key, f.at);
     }
 
     /// The numbers of an end became known: it may meet its other end, and its row has a new id.
@@ -454,6 +456,7 @@ impl Track {
             row.counted_established |= gone.counted_established;
             row.put(view, end);
             row.endings[slot(view)] = gone.endings[slot(view)];
+            row.routes[slot(view)] = gone.routes[slot(view)];
             row.settle();
         }
         self.ends.insert(id, (into, view));
@@ -564,6 +567,7 @@ impl Track {
             opened: end.opened,
             established: end.established,
             seen: end.seen,
+            route: None,
         };
         self.update(key, view, &fact);
     }

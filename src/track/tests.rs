@@ -60,6 +60,7 @@ fn fact(n: u32, role: Role, now: u64, moment: Moment) -> EndFact {
         opened: BootNs(now.min(10)),
         established: BootNs(now.min(20)),
         seen: Seen::default(),
+        route: None,
     }
 }
 
@@ -323,4 +324,57 @@ proptest! {
         prop_assert_eq!(sums[&View::Server], (n, n, 7 * n, 100 * n));
         prop_assert_eq!(t.live_ends(), 0);
     }
+}
+
+fn tls_of(t: &mut Track) -> Option<crate::model::Tls> {
+    let flushed = t.flush(BootNs(0));
+    let events = flushed.events.iter().map(|e| &e.2);
+    let last = flushed.changed.iter().chain(events).next_back()?;
+    last.tls.as_deref().cloned()
+}
+
+fn routed(role: Role, now: u64, moment: Moment, route: Option<Route>) -> Fact {
+    Fact::End(EndFact { route, ..fact(3, role, now, moment) })
+}
+
+#[test]
+fn a_tunnel_at_one_end_counts_and_the_newest_route_stands() {
+    use crate::model::{Security, Tunnel};
+    let (direct, esp) = (Some(Route::default()), Some(Route { esp: true, ..Route::default() }));
+    for looks in [true, false] {
+        let mut t = Track::new(TrackConfig { looks, ..TrackConfig::new(1, 1000) });
+        t.apply(routed(Role::Client, 20, Moment::Established, direct));
+        let before = tls_of(&mut t);
+        assert_eq!(before.as_ref().map(|tls| tls.status), looks.then_some(Security::Unknown));
+        t.apply(routed(Role::Server, 21, Moment::Established, esp));
+        let tls = tls_of(&mut t).unwrap();
+        assert_eq!((tls.status, tls.tunnel), (Security::Tunnel, Some(Tunnel::Ipsec)));
+        assert!(tls.evidence[0].starts_with("the server's packets"), "{:?}", tls.evidence);
+        // A socket that has lost its route says nothing.
+        t.apply(routed(Role::Server, 22, Moment::Met, None));
+        assert_eq!(tls_of(&mut t), Some(tls.clone()));
+        t.apply(routed(Role::Client, 23, Moment::Met, esp));
+        assert!(tls_of(&mut t).unwrap().evidence[0].starts_with("both sides' packets"));
+        t.apply(routed(Role::Client, 24, Moment::Met, direct));
+        t.apply(routed(Role::Server, 25, Moment::Closed(Ending::Clean), direct));
+        assert_eq!(tls_of(&mut t), before);
+    }
+}
+
+#[test]
+fn a_tunnel_is_found_again_at_the_other_side() {
+    let esp = Some(Route { esp: true, ..Route::default() });
+    let mut t = table();
+    t.apply(Fact::WalkBegan { at: BootNs(1) });
+    // By its port this end stands as the server, by its numbers it is the client.
+    let mut ends = [Role::Client, Role::Server].map(|r| adopted(fact(4, r, 2, Moment::Met)));
+    for e in &mut ends {
+        (e.local.port, e.peer.port) = (e.peer.port, e.local.port);
+    }
+    let [client, server] = ends;
+    t.apply(Fact::End(EndFact { route: esp, ..client }));
+    t.apply(Fact::End(server));
+    t.apply(Fact::WalkEnded { at: BootNs(3), complete: true });
+    let tls = tls_of(&mut t).unwrap();
+    assert!(tls.evidence[0].starts_with("the client's packets"), "{:?}", tls.evidence);
 }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use crate::model::{
     BootNs, Connection, ConnectionId, ConnectionState, End, EndId, EndState, EventKind, Outcome, Role, Side,
-    StableHasher, View,
+    StableHasher, Tls, View,
 };
 
 use super::asked::Heard;
-use super::fact::Ending;
+use super::fact::{Ending, Route};
 
 /// What happened since the last flush, to become events.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,8 +54,12 @@ pub(super) struct Tracked {
     pub counted_over: bool,
     /// The roles of its adopted ends were told to the source.
     pub roles_told: bool,
+    /// The verdict on its security before anything was said.
+    pub first: Option<Arc<Tls>>,
     /// The verdict on its security at each end.
-    pub tls: [Option<std::sync::Arc<crate::model::Tls>>; 2],
+    pub tls: [Option<Arc<Tls>>; 2],
+    /// Where the packets of each end go, as it was told last.
+    pub routes: [Option<Route>; 2],
     /// What was asked on it.
     pub heard: Option<Box<Heard>>,
     /// The name that led to a far server, where it is known.
@@ -136,7 +140,9 @@ impl Tracked {
             counted_established: false,
             counted_over: false,
             roles_told: false,
+            first: None,
             tls: [None, None],
+            routes: [None, None],
             heard: None,
             far_name: None,
             shared: None,
@@ -192,6 +198,8 @@ impl Tracked {
         self.endings.swap(0, 1);
         self.met.swap(0, 1);
         self.missed.swap(0, 1);
+        self.tls.swap(0, 1);
+        self.routes.swap(0, 1);
         if let Some(heard) = &mut self.heard {
             heard.flip();
         }

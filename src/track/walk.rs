@@ -141,6 +141,7 @@ mod tests {
             opened: BootNs(0),
             established: BootNs(0),
             seen: Seen::default(),
+            route: None,
         }
     }
 

@@ -268,6 +268,14 @@ mod tests {
             (&unknown["status"], &unknown["status_unknown"]),
             (&json!("unknown"), &json!("older than webb"))
         );
+        let tunnel = of(samples::tunnelled());
+        assert_eq!(
+            (&tunnel["status"], &tunnel["tunnel"], &tunnel["inside"], &tunnel["mesh"]),
+            (&json!("tunnel"), &json!("wireguard"), &json!("plaintext"), &json!("cilium"))
+        );
+        for absent in ["inside_unknown", "status_unknown", "client_cert", "outcome"] {
+            assert_eq!(tunnel.get(absent), None, "{absent}");
+        }
         let plaintext = of(samples::plaintext());
         let bare = json!({
             "status": "plaintext", "alpn_offered": [], "weak": [], "evidence": ["neither side offered TLS"]

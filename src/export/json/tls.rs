@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::export::{security, time};
 use crate::model::{
     Certificate, Confidence, Connection, EarlyData, Handshake, Inherits, Mesh, Resumption, Security, Tls,
+    Tunnel,
 };
 use crate::wire::tls::names as registry;
 use crate::world::security::NOT_DECIDED;
@@ -48,6 +49,12 @@ pub(super) struct TlsJson {
     retried: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inside: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inside_unknown: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mesh: Option<&'static str>,
     #[serde(flatten)]
@@ -116,6 +123,7 @@ pub(super) fn tls(c: &Connection) -> Option<TlsJson> {
     // What is not TLS has neither certificates nor a handshake.
     let spoken =
         !matches!(t.status, Security::Plaintext | Security::Tunnel) || t.handshake != Handshake::Open;
+    let inside = t.inside.filter(|_| t.status == Security::Tunnel);
     let ended = t.handshake == Handshake::Failed || t.alert.is_some();
     Some(TlsJson {
         status: t.status.as_str(),
@@ -137,6 +145,9 @@ pub(super) fn tls(c: &Connection) -> Option<TlsJson> {
         ech: t.ech,
         retried: t.retried,
         after: text(t.after.as_deref()),
+        tunnel: t.tunnel.map(Tunnel::as_str),
+        inside: inside.map(Security::as_str),
+        inside_unknown: (inside == Some(Security::Unknown)).then(|| unknown.to_owned()),
         mesh: t.mesh.map(Mesh::as_str),
         client: t.client.as_deref().map(|c| {
             let c = CertificateJson::new(c);

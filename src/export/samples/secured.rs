@@ -97,6 +97,18 @@ pub fn plaintext() -> Tls {
     Tls { status: Security::Plaintext, evidence: vec!["neither side offered TLS".into()], ..Tls::default() }
 }
 
+/// Without TLS, in a tunnel of Cilium's.
+pub fn tunnelled() -> Tls {
+    Tls {
+        status: Security::Tunnel,
+        tunnel: Some(Tunnel::Wireguard),
+        inside: Some(Security::Plaintext),
+        mesh: Some(Mesh::Cilium),
+        evidence: vec!["the client's packets leave by a WireGuard device, by its socket's route".into()],
+        ..Tls::default()
+    }
+}
+
 /// Of which nothing is known, for this reason.
 pub fn undecided(why: Option<&str>) -> Tls {
     Tls { unknown: why.map(Into::into), ..Tls::default() }

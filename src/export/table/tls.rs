@@ -51,11 +51,16 @@ pub fn tls<'a>(list: impl IntoIterator<Item = &'a Connection>, names: &NameTable
     text
 }
 
-/// `M mtls`, `R resumed (tls)`.
+/// `M mtls`, `R resumed (tls)`, `U tunnel (plaintext)`.
 fn verdict(tls: &Tls) -> String {
     let (letter, word) = (tls.status.letter(), tls.status.as_str());
-    match tls.inherits.filter(|_| tls.status == Security::Resumed).map(Inherits::as_str) {
-        Some(inherits) => format!("{letter} {word} ({inherits})"),
+    let more = match tls.status {
+        Security::Resumed => tls.inherits.map(Inherits::as_str),
+        Security::Tunnel => tls.inside.map(Security::as_str),
+        _ => None,
+    };
+    match more {
+        Some(more) => format!("{letter} {word} ({more})"),
         None => format!("{letter} {word}"),
     }
 }

@@ -6,7 +6,7 @@ use crate::model::{
     BootNs, EndId, Endpoint, Isns, Outcome, OwnerEvidence, ProcessKey, Role, RoleEvidence, Seen,
 };
 use crate::track::{
-    Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, SampleFact, TalkFact, TurnsFact,
+    Comm, EndFact, Ending, Fact, ListenFact, Moment, OwnerFact, Route, SampleFact, TalkFact, TurnsFact,
 };
 
 /// Scopes that the kernel side can hold (`WEBB_SCOPES`).
@@ -30,6 +30,11 @@ const F_ADOPTED: u8 = 1;
 const F_ESTABLISHED: u8 = 2;
 const F_NO_PORT: u8 = 4;
 const F_LATE_DATA: u8 = 16;
+
+const R_KNOWN: u8 = 1;
+const R_WIREGUARD: u8 = 2;
+const R_CILIUM: u8 = 4;
+const R_ESP: u8 = 8;
 
 const T_SENT_FIRST: u8 = 1;
 const T_OLD: u8 = 2;
@@ -120,7 +125,9 @@ struct Record {
     backlog: u32,
     max_backlog: u32,
     turn_from: u32,
-    turns: u32,
+    turns: u8,
+    route: u8,
+    pad: [u8; 2],
     turn: [u32; FEW_TURNS],
 }
 
@@ -222,7 +229,7 @@ pub(super) fn last_turns(bytes: &[u8]) -> Option<Fact> {
         return None;
     }
     let r = read::<Record>(bytes)?;
-    let count = (r.turns as usize).min(FEW_TURNS);
+    let count = usize::from(r.turns).min(FEW_TURNS);
     let mut codes = [0; 16];
     codes.iter_mut().zip(r.turn).take(count).for_each(|(to, code)| *to = code);
     let id = EndId { netns_cookie: r.netns_cookie, cookie: r.cookie, generation: r.generation };
@@ -322,7 +329,13 @@ fn from_record(kind: u8, r: &Record) -> Fact {
         opened: BootNs(r.opened),
         established: BootNs(r.established),
         seen: seen(r.sent, r.received, r.srtt_us, r.min_rtt_us, r.retransmits),
+        route: route(r.route),
     })
+}
+
+fn route(flags: u8) -> Option<Route> {
+    let has = |flag| flags & flag != 0;
+    has(R_KNOWN).then(|| Route { wireguard: has(R_WIREGUARD), cilium: has(R_CILIUM), esp: has(R_ESP) })
 }
 
 fn seen(sent: u64, received: u64, srtt_us: u32, min_rtt_us: u32, retransmits: u32) -> Seen {
@@ -416,6 +429,14 @@ mod tests {
         fn any_bytes_are_a_fact_or_nothing(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = parse(&bytes);
         }
+    }
+
+    #[test]
+    fn without_a_route_nothing_is_said_of_it() {
+        assert_eq!(route(0), None);
+        assert_eq!(route(R_KNOWN), Some(Route::default()));
+        let all = Route { wireguard: true, cilium: true, esp: true };
+        assert_eq!(route(R_KNOWN | R_WIREGUARD | R_CILIUM | R_ESP), Some(all));
     }
 
     #[test]

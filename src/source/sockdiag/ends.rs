@@ -216,6 +216,7 @@ impl KnownEnd {
             opened: BootNs(0),
             established: self.established,
             seen: self.seen,
+            route: None,
         })
     }
 }

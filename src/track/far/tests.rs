@@ -155,6 +155,7 @@ impl Watch {
             opened: BootNs(at),
             established: BootNs(at),
             seen: Seen::default(),
+            route: None,
         }));
     }
 

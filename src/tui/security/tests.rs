@@ -241,7 +241,12 @@ fn every_verdict_says_why() {
                     &["began without a client certificate", "inherits    tls, by", "20 s ago", "0"]
                 }
                 Security::Implied => &["inferred, not read off the records", "Linkerd"],
-                Security::Tunnel => &["inside of a tunnel that encrypts", "wg0"],
+                Security::Tunnel => &[
+                    "inside of a tunnel that encrypts",
+                    "tunnel      WireGuard",
+                    "inside      plaintext",
+                    "by its socket's route",
+                ],
                 Security::Failed => &[
                     "the client said unknown_ca to the server",
                     "SMTP, in the clear",

@@ -13,7 +13,7 @@
 use super::mix;
 use crate::model::{
     BootNs, Certificate, ClientCert, Confidence, EarlyData, Handshake, Inherits, Mesh, Resumption, Security,
-    Tls, Validity,
+    Tls, Tunnel, Validity,
 };
 use crate::tui::detail::{Line, muted};
 use crate::tui::figures::{self, Clock};
@@ -59,7 +59,13 @@ pub fn verdict(tls: &Tls) -> String {
             "a mesh protocol that cannot be otherwise than mutual; inferred, not read off the records"
                 .to_owned()
         }
-        Security::Tunnel => "inside of a tunnel that encrypts".to_owned(),
+        Security::Tunnel => match tls.tunnel {
+            Some(Tunnel::Hbone) => "a tunnel that encrypts connections of applications: HBONE",
+            Some(Tunnel::Wireguard | Tunnel::Ipsec) | None => {
+                "inside of a tunnel that encrypts: between machines, and no proof of who the workloads are"
+            }
+        }
+        .to_owned(),
         Security::Failed => format!("the handshake did not succeed: {}", failure(FailedWhy::of(tls))),
         Security::Unknown => {
             format!("not decided: {}", tls.unknown.as_deref().unwrap_or("what decides it was not seen yet"))
@@ -109,6 +115,7 @@ pub fn lines(tls: &Tls, clock: &Clock, now: BootNs, width: u16) -> Vec<Line> {
         };
         out.say("inherits", &words);
     }
+    tunnel(tls, &mut out);
     parameters(tls, &mut out);
     outcome(tls, &mut out);
     let certificate = match tls.client_cert {
@@ -133,6 +140,19 @@ pub fn lines(tls: &Tls, clock: &Clock, now: BootNs, width: u16) -> Vec<Line> {
         out.fact("observed", Role::Muted, "nothing that could be told", Role::Muted);
     }
     out.lines
+}
+
+/// What encrypts around it, and what is inside.
+fn tunnel(tls: &Tls, out: &mut Block) {
+    match tls.tunnel {
+        Some(Tunnel::Wireguard) => out.say("tunnel", "WireGuard"),
+        Some(Tunnel::Ipsec) => out.say("tunnel", "IPsec (ESP)"),
+        Some(Tunnel::Hbone) => out.say("tunnel", "HBONE"),
+        None => {}
+    }
+    let Some(inside) = tls.inside else { return };
+    let why = tls.unknown.as_deref().filter(|_| inside == Security::Unknown);
+    out.say("inside", &why.map_or_else(|| mix::name(inside).to_owned(), |why| format!("unknown: {why}")));
 }
 
 /// What both sides agreed on.

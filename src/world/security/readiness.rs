@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Tally, Times, Top, Workloads};
-use crate::model::{BootNs, ClientCert, Inherits, SECURITIES, Security, Tls};
+use crate::model::{BootNs, ClientCert, Inherits, SECURITIES, Security, Tls, Tunnel};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::{EdgeId, EdgeRow};
 
@@ -52,7 +52,7 @@ pub struct ClientRow {
     /// Not asked for one; of a window also those without one of which none is at hand to say whether
     /// it was asked.
     pub not_asked: Tally,
-    /// Without TLS.
+    /// Without TLS, also inside of a tunnel.
     pub plaintext: Tally,
     /// Those that do not tell.
     pub unknown: Tally,
@@ -170,7 +170,12 @@ const ESTABLISHED: [Security; 4] = [Security::Tls, Security::Mtls, Security::Res
 fn kind(tls: &Tls) -> Option<usize> {
     Some(match (tls.status, tls.client_cert) {
         (Security::Plaintext, _) => PLAINTEXT,
-        (Security::Tunnel, _) => return None,
+        // A tunnel shows its server no certificate.
+        (Security::Tunnel, _) => match (tls.inside, tls.tunnel) {
+            (Some(Security::Plaintext), _) => PLAINTEXT,
+            (_, Some(Tunnel::Hbone)) => return None,
+            _ => UNKNOWN,
+        },
         (_, ClientCert::Declined) => DECLINED,
         // A certificate that was refused shows nothing, nor does what ended before it.
         (Security::Failed, _) => return None,

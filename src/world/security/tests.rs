@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{
     Certificate, ClientCert, ConnectionId, End, EndId, EndState, Endpoint, Handshake, Name, NameKind, Owner,
-    Role, RoleEvidence, SECURITIES, Seen, Side, Validity,
+    Role, RoleEvidence, SECURITIES, Seen, Side, Tunnel, Validity,
 };
 
 pub(super) const S: u64 = 1_000_000_000;
@@ -109,6 +109,30 @@ fn a_fallback_is_plaintext_after_protection() {
         connection(1, 2, 23, 24, tls(Security::Unknown, ClientCert::Unknown)),
     ];
     assert_eq!(row(&alike), None);
+}
+
+#[test]
+fn plaintext_inside_of_a_tunnel_is_not_plaintext() {
+    let inside = |inside, tunnel| {
+        let (inside, tunnel) = (Some(inside), Some(tunnel));
+        Some(Tls { inside, tunnel, ..tls(Security::Tunnel, ClientCert::Unknown).unwrap() })
+    };
+    let r = report(
+        &[
+            connection(1, 9, 1, 2, mtls()),
+            connection(2, 9, 1, 2, inside(Security::Plaintext, Tunnel::Ipsec)),
+            connection(3, 9, 1, 2, inside(Security::Unknown, Tunnel::Wireguard)),
+            connection(4, 9, 1, 2, inside(Security::Unknown, Tunnel::Hbone)),
+        ],
+        9,
+    );
+    assert_eq!((r.share(Security::Plaintext), r.share(Security::Tunnel)), (0, 3));
+    assert_eq!((r.plaintext.rows.len(), r.unknown.rows.len()), (0, 0));
+    // But to require certificates of it would break it.
+    let clients = &r.readiness.rows[0].clients.rows;
+    let who: Vec<_> = clients.iter().map(|c| (c.plaintext.count, c.unknown.count)).collect();
+    assert_eq!((who.len(), r.readiness.rows[0].breaks), (3, 1));
+    assert!(who.contains(&(1, 0)) && who.contains(&(0, 1)), "{who:?}");
 }
 
 #[test]

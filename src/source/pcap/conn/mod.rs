@@ -353,6 +353,7 @@ impl Conn {
             opened: self.opened,
             established: self.established,
             seen: self.seen(),
+            route: None,
         })));
     }
 }
