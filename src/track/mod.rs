@@ -14,6 +14,7 @@ mod far;
 mod flows;
 mod identities;
 mod join;
+mod legs;
 mod links;
 mod listen;
 mod owners;

@@ -100,7 +100,9 @@ impl Track {
     pub(super) fn judge(&mut self, key: u64, at: BootNs) {
         let Some(row) = self.rows.get_mut(&key) else { return };
         let said = row.verdict();
-        let verdict = match tunnels::around(said.as_deref(), row.routes, row.connection.role_known) {
+        let tunnelled = tunnels::around(said.as_deref(), row.routes, row.connection.role_known);
+        let on_a_leg = tunnelled.as_ref().or(said.as_deref()).and_then(|tls| row.on_a_leg(tls));
+        let verdict = match on_a_leg.or(tunnelled) {
             Some(tls) => Some(self.securing.share(tls)),
             None => said,
         };

@@ -14,7 +14,7 @@ use crate::wire::tls::Handed;
 
 const SERVER_PORT: u16 = 8080;
 
-fn table() -> Track {
+pub(super) fn table() -> Track {
     Track::new(TrackConfig::new(1, 1000))
 }
 
@@ -38,7 +38,7 @@ fn owner(pid: u32) -> OwnerFact {
 }
 
 /// One end of connection `n`: cookies 2n and 2n+1, numbers derived from n.
-fn fact(n: u32, role: Role, now: u64, moment: Moment) -> EndFact {
+pub(super) fn fact(n: u32, role: Role, now: u64, moment: Moment) -> EndFact {
     let (c, s) = (n.wrapping_mul(1_000_003).wrapping_sub(5), n.wrapping_mul(7_000_001));
     let client = role == Role::Client;
     let (local, peer) = (at(40_000 + n as u16), at(SERVER_PORT));
