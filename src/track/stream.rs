@@ -264,7 +264,7 @@ mod tests {
             for (i, b) in heard.said.iter().enumerate() {
                 if let Some(b) = b {
                     prop_assert!(captured[i]);
-                    prop_assert_eq!(*b as usize, i);
+                    prop_assert_eq!(*b, text[i]);
                 }
             }
             let end = cuts.iter().map(|c| c.0 + c.1).max().unwrap_or(0);
