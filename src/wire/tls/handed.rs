@@ -17,7 +17,7 @@ const LONGEST: u32 = 4096;
 pub struct Handed<'a> {
     /// What stood before it: for the first one the length of the context of the request, and then the
     /// lengths of the list and of the certificate, three bytes each. `None` where a library had copied
-    /// it: then it is one of a list without extensions, if it is of a list at all.
+    /// it: then it counts only if it is all of a list.
     pub before: Option<[u8; 8]>,
     /// Its length.
     pub len: u32,
@@ -31,8 +31,8 @@ pub(super) struct Leaf {
     certificate: Box<Certificate>,
     /// Length of the list, with lengths and extensions.
     list: u16,
-    /// The list grows with those that follow.
-    grows: bool,
+    /// It stood in its message.
+    framed: bool,
 }
 
 /// What each side was handed of the other.
@@ -48,42 +48,32 @@ pub(super) struct Proved<'a> {
 }
 
 impl Handed<'_> {
-    /// Length of its entry: it has its length before it, and the length of its extensions behind it.
-    fn entry(&self) -> u32 {
-        self.len.saturating_add(5)
-    }
-
     /// Length of the list that it is the first one of, in an answer to a handshake's request.
     fn list(&self) -> Option<u16> {
-        let Some([_, context, a, b, c, ..]) = self.before else { return u16::try_from(self.entry()).ok() };
+        // An entry has its length before it, and the length of its extensions behind it.
+        let entry = self.len.saturating_add(5);
+        let Some([_, context, a, b, c, ..]) = self.before else { return u16::try_from(entry).ok() };
         let list = u32::from_be_bytes([0, a, b, c]);
-        u16::try_from(list).ok().filter(|_| context == 0 && list >= self.entry())
+        u16::try_from(list).ok().filter(|_| context == 0 && list >= entry)
     }
 }
 
 impl Leaves {
     /// `from` sent it.
     pub fn take(&mut self, from: Speaker, handed: &Handed<'_>) {
-        let Some(leaves) = self.0.get_mut(from as usize) else { return };
-        if let Some(leaf) = leaves.last_mut().filter(|leaf| leaf.grows && handed.before.is_none()) {
-            let list = u32::from(leaf.list).saturating_add(handed.entry());
-            return leaf.list = u16::try_from(list).unwrap_or(u16::MAX);
-        }
-        if leaves.len() >= KEPT {
-            return;
-        }
+        let Some(leaves) = self.0.get_mut(from as usize).filter(|leaves| leaves.len() < KEPT) else { return };
         let whole = handed.len <= LONGEST && u32::try_from(handed.der.len()) == Ok(handed.len);
         let Some(list) = handed.list().filter(|_| whole) else { return };
         let Some(certificate) = certificate::parse(handed.der).map(Box::new) else { return };
         if !leaves.iter().any(|leaf| leaf.list == list && leaf.certificate == certificate) {
-            leaves.push(Leaf { certificate, list, grows: handed.before.is_none() });
+            leaves.push(Leaf { certificate, list, framed: handed.before.is_some() });
         }
     }
 
     /// The certificate of `from` that fits the records of the handshake.
     pub fn proved(&self, from: Speaker, modern: &Modern) -> Option<Proved<'_>> {
         self.0.get(from as usize)?.iter().find_map(|leaf| {
-            let record = modern.carries(from, leaf.list)?;
+            let record = modern.carries(from, leaf.list, leaf.framed)?;
             Some(Proved { certificate: &leaf.certificate, list: leaf.list, record })
         })
     }

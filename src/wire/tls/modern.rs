@@ -264,9 +264,10 @@ impl Modern {
         Said::Certificate { proved: false }
     }
 
-    /// The record in which a Certificate of `from` with a list of so many bytes came: by itself, or, with
-    /// what follows it, in a longer one. Where records are padded, in any that has room for it.
-    pub fn carries(&self, from: Speaker, list: u16) -> Option<u16> {
+    /// The record in which a Certificate of `from` with a list of so many bytes came: by itself, or, where
+    /// the length of the list is `certain`, with what follows it in a longer one; of padded records in
+    /// any that has room for it.
+    pub fn carries(&self, from: Speaker, list: u16, certain: bool) -> Option<u16> {
         let message = list.checked_add(8)?;
         let alone = message.checked_add(self.sizes.over)?;
         if from == Speaker::Client {
@@ -274,9 +275,9 @@ impl Modern {
             let together = first.checked_sub(message).and_then(|rest| rest.checked_sub(4 + self.sizes.hash));
             let fits = match self.said() {
                 Said::Certificate { .. } => {
-                    is(first, alone) || together.is_some_and(|verify| self.sizes.verify(verify))
+                    is(first, alone) || (certain && together.is_some_and(|verify| self.sizes.verify(verify)))
                 }
-                Said::Padded | Said::MayBePadded | Said::Odd => first >= alone,
+                Said::Padded | Said::MayBePadded | Said::Odd => certain && first >= alone,
                 Said::Nothing | Said::Finished | Said::Empty | Said::Alert | Said::Pieces => false,
             };
             return fits.then_some(first);
@@ -284,7 +285,8 @@ impl Modern {
         let seen = self.server.get(..usize::from(self.server_count)).unwrap_or(&self.server);
         // EncryptedExtensions, CertificateVerify and Finished stand in the same record, or none of them.
         let least = alone.saturating_add(6 + 8 + 64 + 4 + self.sizes.hash);
-        seen.iter().copied().find(|len| is(*len, alone)).or(seen.iter().copied().find(|len| *len >= least))
+        let by_itself = seen.iter().find(|len| is(**len, alone));
+        by_itself.or_else(|| seen.iter().find(|len| certain && **len >= least)).copied()
     }
 
     /// What was said will not change with more records.
