@@ -63,3 +63,21 @@ fn no_verdict_on_a_real_handshake_is_wrong() {
     println!("{decided} decided, {} unknown:\n{}", unknown.len(), unknown.join("\n"));
     assert!(unknown.len() <= 12, "{}", unknown.join("\n"));
 }
+
+/// QUIC is TLS 1.3 that hides all but the hello: what it shows is told, and that the rest is not known.
+#[test]
+fn quic_shows_its_hello_and_hides_the_rest() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures/quic-initials.pcap");
+    let replayed = replay::read(&file, 32_768, |_| {}).unwrap();
+    let rows = replayed.store.connections(true, &Filter::default(), None);
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        let tls = row.tls.as_deref().unwrap();
+        assert_eq!(
+            (tls.status, tls.version, tls.client_cert),
+            (Security::Unknown, Some(0x0304), ClientCert::Unknown)
+        );
+        assert!(tls.unknown.as_deref().unwrap().contains("QUIC"), "{tls:?}");
+        assert!(tls.sni.is_some() && !tls.alpn_offered.is_empty(), "{tls:?}");
+    }
+}

@@ -1,13 +1,15 @@
 //! Datagrams that are decoded: the exchanges in conversations over UDP.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::piece::Datagram;
 use super::table::Track;
 use super::talks::{First, conversation};
-use crate::model::{BootNs, EndId, Known, Protocol, Role, Shape, Verdict, View};
+use crate::model::{BootNs, EndId, Known, Protocol, Role, Shape, Tls, Verdict, View};
 use crate::wire::dns::{self, Queries};
 use crate::wire::quic::Handshake;
+use crate::wire::tls::Hello;
 use crate::wire::{Sniff, Span, Speaker, Told};
 
 /// QUIC handshakes that are read at a time.
@@ -47,7 +49,7 @@ impl Track {
             let speaker = if d.sent == (view == View::Client) { Speaker::Client } else { Speaker::Server };
             self.datagrams.queries.datagram(id, speaker, d.at, d.data, d.len, &mut told);
         } else {
-            self.quic(id, d, &mut told);
+            self.quic(id, (key, view), d, &mut told);
         }
         let undecoded = self.datagrams.queries.take_undecoded();
         if undecoded > 0 {
@@ -56,7 +58,7 @@ impl Track {
         self.tell_datagrams(told);
     }
 
-    fn quic(&mut self, id: EndId, d: &Datagram<'_>, told: &mut Vec<(EndId, Told)>) {
+    fn quic(&mut self, id: EndId, (key, view): (u64, View), d: &Datagram<'_>, told: &mut Vec<(EndId, Told)>) {
         if !self.datagrams.quic.contains_key(&id) && self.datagrams.quic.len() >= HANDSHAKES {
             return;
         }
@@ -72,6 +74,7 @@ impl Track {
             Known::Unknown(why) => Known::Unknown(why),
             Known::Absent => Known::Absent,
         };
+        let tls = Arc::new(in_quic(&hello.hello));
         let span = Span { first: d.at, last: d.at, bytes: u64::from(d.len) };
         told.push((
             id,
@@ -88,6 +91,7 @@ impl Track {
                 dns: None,
             },
         ));
+        self.decide(key, view, tls, d.at);
     }
 
     fn tell_datagrams(&mut self, mut told: Vec<(EndId, Told)>) {
@@ -114,6 +118,22 @@ impl Track {
         for id in self.silent_talks(now) {
             self.datagrams.quic.remove(&id);
         }
+    }
+}
+
+/// What QUIC shows of its TLS (RFC 9001): the hello, and that it is TLS 1.3. The rest of the handshake is
+/// encrypted in packets that no records can be told apart in.
+fn in_quic(hello: &Hello) -> Tls {
+    let sni = hello.server_name.known().cloned();
+    let name = sni.as_deref().map(|name| format!(" for {name}")).unwrap_or_default();
+    Tls {
+        unknown: Some("QUIC hides whether the client presented a certificate".into()),
+        version: Some(0x0304),
+        alpn_offered: hello.protocols.known().cloned().unwrap_or_default(),
+        ech: hello.encrypted,
+        evidence: vec![format!("client: QUIC, ClientHello{name}").into()],
+        sni,
+        ..Tls::default()
     }
 }
 

@@ -90,7 +90,7 @@ impl Track {
     }
 
     /// What one end saw of a connection.
-    fn decide(&mut self, key: u64, view: View, tls: Arc<Tls>, at: BootNs) {
+    pub(super) fn decide(&mut self, key: u64, view: View, tls: Arc<Tls>, at: BootNs) {
         let Some(row) = self.rows.get_mut(&key) else { return };
         row.tls[slot(view)] = Some(tls);
         self.judge(key, at);
