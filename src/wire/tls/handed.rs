@@ -17,7 +17,7 @@ const LONGEST: u32 = 4096;
 pub struct Handed<'a> {
     /// What stood before it: for the first one the length of the context of the request, and then the
     /// lengths of the list and of the certificate, three bytes each. `None` where a library had copied
-    /// it: then it counts only if it is all of a list.
+    /// it: then it counts only if it is all of the list.
     pub before: Option<[u8; 8]>,
     /// Its length.
     pub len: u32,

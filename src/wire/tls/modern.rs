@@ -264,9 +264,9 @@ impl Modern {
         Said::Certificate { proved: false }
     }
 
-    /// The record in which a Certificate of `from` with a list of so many bytes came: by itself, or, where
-    /// the length of the list is `certain`, with what follows it in a longer one; of padded records in
-    /// any that has room for it.
+    /// The record in which a Certificate of `from` with a list of so many bytes came: by itself, or with
+    /// what follows it, which has lengths that are known, too. Where the length of the list is `certain`,
+    /// also in a longer one of the server, and of padded records in any that has room for it.
     pub fn carries(&self, from: Speaker, list: u16, certain: bool) -> Option<u16> {
         let message = list.checked_add(8)?;
         let alone = message.checked_add(self.sizes.over)?;
@@ -275,7 +275,7 @@ impl Modern {
             let together = first.checked_sub(message).and_then(|rest| rest.checked_sub(4 + self.sizes.hash));
             let fits = match self.said() {
                 Said::Certificate { .. } => {
-                    is(first, alone) || (certain && together.is_some_and(|verify| self.sizes.verify(verify)))
+                    is(first, alone) || together.is_some_and(|verify| self.sizes.verify(verify))
                 }
                 Said::Padded | Said::MayBePadded | Said::Odd => certain && first >= alone,
                 Said::Nothing | Said::Finished | Said::Empty | Said::Alert | Said::Pieces => false,
