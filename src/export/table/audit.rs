@@ -184,9 +184,8 @@ fn certificates(top: &Top<CertificateRow>, utc: UtcOffset) -> String {
     part(&titles, top, |t, row| {
         let c = &row.certificate;
         let (sign, valid) = match row.validity {
-            Validity::Expired(days) => (BAD, format!("expired {days} d ago")),
-            Validity::NotYet => (BAD, "not yet".to_owned()),
-            Validity::Valid(days) if days < SOON_DAYS => (BAD, format!("expires {days} d")),
+            Validity::Expired(_) | Validity::NotYet => (BAD, row.validity.to_string()),
+            Validity::Valid(days) if days < SOON_DAYS => (BAD, row.validity.to_string()),
             Validity::Valid(_) if time::date_unix(c.not_after).is_none() => (FINE, "no end".to_owned()),
             Validity::Valid(days) => (FINE, format!("{days} d")),
         };
@@ -340,6 +339,18 @@ unknown
 FAIL: plaintext (1), expires:30d (2), weak (1)
 "
         );
+    }
+
+    /// The samples' certificates end within the sixth day.
+    #[test]
+    fn the_day_on_which_a_certificate_expired_is_today() {
+        let at = |seconds| {
+            audit(&of(samples::connections_report(names::weakness_names, 100, seconds), Vec::new()))
+        };
+        let day = at(304 + 6 * 86_400);
+        assert!(day.contains("!  expired today  ") && !day.contains("0 d"), "{day}");
+        let later = at(304 + 8 * 86_400);
+        assert!(later.contains("!  expired 2 d  "), "{later}");
     }
 
     #[test]

@@ -205,19 +205,14 @@ impl Lines<'_> {
     /// A line for each of its owners.
     fn certificate(&mut self, row: &CertificateRow) {
         let c = &row.certificate;
+        let label = row.validity.to_string();
         let (kind, sign, label) = match row.validity {
-            Validity::Expired(0) => (Kind::Invalid, bad("×"), "expired today".to_owned()),
-            Validity::Expired(days) => (Kind::Invalid, bad("×"), format!("expired {days} d")),
-            Validity::NotYet => (Kind::Invalid, bad("×"), "not yet valid".to_owned()),
-            Validity::Valid(d) => {
-                let label = if d == 0 { "expires today".to_owned() } else { format!("expires {d} d") };
-                match d {
-                    d if d < DAYS.0 => (Kind::Expiring, bad("!"), label),
-                    d if d < DAYS.1 => (Kind::ExpiringLater, warn("!"), label),
-                    d if d > 9_999 => (Kind::Valid, muted("·"), "expires > 27 y".to_owned()),
-                    _ => (Kind::Valid, muted("·"), label),
-                }
-            }
+            Validity::Expired(d) if d > 9_999 => (Kind::Invalid, bad("×"), "expired >27 y".to_owned()),
+            Validity::Expired(_) | Validity::NotYet => (Kind::Invalid, bad("×"), label),
+            Validity::Valid(d) if d < DAYS.0 => (Kind::Expiring, bad("!"), label),
+            Validity::Valid(d) if d < DAYS.1 => (Kind::ExpiringLater, warn("!"), label),
+            Validity::Valid(d) if d > 9_999 => (Kind::Valid, muted("·"), "expires >27 y".to_owned()),
+            Validity::Valid(_) => (Kind::Valid, muted("·"), label),
         };
         // A server may have several ports, and be a client elsewhere.
         let mut owners: BTreeMap<&WorkloadId, (&EdgeId, usize, &str)> = BTreeMap::new();

@@ -229,6 +229,7 @@ fn outcome(tls: &Tls, out: &mut Block) {
 pub fn dates(certificate: &Certificate, now_unix: i64) -> (String, Role) {
     let until = figures::date(certificate.not_after);
     match certificate.validity(now_unix) {
+        Validity::Expired(0) => (format!("× expired {until}, today"), Role::Bad),
         Validity::Expired(days) => (format!("× expired {until}, {days} d ago"), Role::Bad),
         Validity::NotYet => {
             (format!("× not valid before {}", figures::date(certificate.not_before)), Role::Bad)
@@ -240,7 +241,8 @@ pub fn dates(certificate: &Certificate, now_unix: i64) -> (String, Role) {
                 _ => Role::Text,
             };
             let from = figures::date(certificate.not_before);
-            (format!("{from} to {until}, {left} d left"), role)
+            let left = if left == 0 { "the last day".to_owned() } else { format!("{left} d left") };
+            (format!("{from} to {until}, {left}"), role)
         }
     }
 }
