@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::mix::{self, Counts, Piece};
 use super::why::{self, DAYS};
-use crate::model::{Connection, NameKind, Security, Validity};
+use crate::model::{Connection, Security, Validity};
 use crate::tui::edges::title;
 use crate::tui::figures;
 use crate::tui::shown::{Edge, Shown};
@@ -241,10 +241,6 @@ impl Lines<'_> {
 
     /// Who shows a certificate, and a line for each who would not get in.
     fn server(&mut self, row: &ServerRow) {
-        // What a far server may require is not for this side to decide.
-        if matches!(row.server.id.kind, NameKind::Address | NameKind::Dns | NameKind::Folded) {
-            return;
-        }
         let clients = by(&row.clients.rows, |c| &c.client.id);
         let Some(first) = clients.first() else { return };
         let without = |c: &&&ClientRow| matches!(c.ready, Ready::Breaks | Ready::NotAsked);

@@ -15,13 +15,17 @@ pub(super) const S: u64 = 1_000_000_000;
 pub(super) const NOW: BootNs = BootNs(1000 * S);
 const DAY: i64 = 86_400;
 
-/// Entities n and n + 100 have one name, known in two ways.
+/// Entities n and n + 100 have one name, known in two ways; from 200 on there are addresses only.
 pub(super) fn names() -> NameTable {
     let mut names = NameTable::default();
     for n in 0..200u64 {
         let name = format!("w{}", n % 100).into();
         let source = format!("source {}", n / 100).into();
         names.learn(&Name { entity: EntityId(n), name, kind: NameKind::Unit, source, from: BootNs(1) });
+    }
+    for n in 200..210u64 {
+        let (name, source) = (format!("192.0.2.{n}").into(), "address".into());
+        names.learn(&Name { entity: EntityId(n), name, kind: NameKind::Address, source, from: BootNs(1) });
     }
     names
 }
@@ -180,6 +184,19 @@ fn requiring_certificates_breaks_those_without() {
     assert_eq!(clients, want);
     assert_eq!(server.clients.rows[0].without().seen, BootNs(6 * S));
     assert_eq!((server.clients.rows[5].presented.count, server.clients.rows[5].without().count), (2, 0));
+}
+
+/// What a far server requires is not for this side to decide; in a capture nobody is near.
+#[test]
+fn far_servers_are_not_judged_but_where_all_is_far() {
+    let of = |pairs: &[(u64, u64)]| {
+        let one = |(c, s): &(u64, u64)| connection(*c, *s, 1, 2, tls(Security::Tls, ClientCert::NotAsked));
+        report(&pairs.iter().map(one).collect::<Vec<_>>(), 9).readiness
+    };
+    assert!(of(&[(1, 201)]).is_empty(), "a far server of a client here");
+    assert!(of(&[(1, 201), (202, 201)]).is_empty());
+    assert_eq!(of(&[(202, 1)]).total(), 1, "a server here of a far client");
+    assert_eq!(of(&[(202, 201)]).total(), 1, "a capture");
 }
 
 #[test]
