@@ -158,8 +158,8 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         plural(report.looked, "edge"),
         figures::age(state.window_s * 1_000_000_000)
     );
-    if report.unlooked > 0 {
-        words += &format!(" · {} not looked at", plural(report.unlooked, "edge"));
+    if !report.unlooked.is_empty() {
+        words += &format!(" · {} not looked at", plural(report.unlooked.rows.len(), "edge"));
     }
     words += if pen.area.width < 100 { "" } else { " · Enter says why" };
     pen.put(1, head, pen.area.width.saturating_sub(2), &words, Role::Muted);

@@ -6,7 +6,6 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::findings::{Finding, findings};
-use super::why::MTLS;
 use crate::model::{
     BootNs, Certificate, Connection, EntityId, Event, EventKind, Hook, HookState, SECURITIES, Security,
     Slice, Tls, Transport, Validity,
@@ -18,7 +17,7 @@ use crate::tui::tests::shop::Shop;
 use crate::tui::tests::{click, draw, edge_on, fed, find, lines, press, runs, text};
 use crate::tui::theme::{Role, Theme};
 use crate::world::security::{
-    Between, CertificateRow, Holder, MixedRow, Report, StatusTally, Tally, Top, UnexplainedRow,
+    Around, Between, CertificateRow, Holder, MTLS, MixedRow, Report, StatusTally, Tally, Top, UnexplainedRow,
 };
 use crate::world::{EdgeId, NameTable};
 
@@ -408,8 +407,11 @@ fn the_last_day_and_the_only_connection_read_as_such() {
         tally: Tally::default(),
     };
     let unexplained = |status, count| UnexplainedRow { edge: edge.clone(), status, count };
-    let status =
-        |status, count, seen| StatusTally { status, tally: Tally { count, seen, ..Tally::default() } };
+    let status = |status, count, seen| StatusTally {
+        status,
+        tally: Tally { count, seen, ..Tally::default() },
+        around: Around::default(),
+    };
     let mut report = Report {
         certificates: Top {
             rows: vec![certificate(Validity::Expired(0)), certificate(Validity::Valid(0))],

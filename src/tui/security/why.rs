@@ -20,14 +20,10 @@ use crate::tui::figures::{self, Clock};
 use crate::tui::pen::{clean, wrapped};
 use crate::tui::theme::Role;
 use crate::wire::tls::names;
-use crate::world::security::FailedWhy;
+use crate::world::security::{FailedWhy, MTLS};
 
 /// Columns of labels.
 const LABEL: u16 = 11;
-
-/// What mtls means, and what it does not.
-pub const MTLS: &str = "the client presented a certificate and the server continued; trust is the server's \
-                        decision and not visible";
 
 /// A certificate is about to expire below so many days, and soon below so many.
 pub const DAYS: (u64, u64) = (7, 30);

@@ -67,6 +67,7 @@ impl ClientRow {
         let mut all = Tally::default();
         for t in [&self.declined, &self.not_asked, &self.plaintext] {
             all.count = all.count.saturating_add(t.count);
+            all.begun(t.first, t.before);
             all.open |= t.open;
             all.opened = all.opened.max(t.opened);
             all.seen = all.seen.max(t.seen);
