@@ -107,6 +107,7 @@ fn audit(limit: usize) -> Audit {
         samples::rich_mtls(),
         samples::failed_handshake(),
         samples::undecided(Some("its records are padded")),
+        samples::tunnelled(),
         model::Tls {
             client: Some(Box::new(old)),
             server: Some(Box::new(future)),
@@ -131,6 +132,7 @@ fn audit(limit: usize) -> Audit {
         now: given.now,
         utc,
         evicted: 3,
+        identities_offered: true,
         report: world::security::Report::new(&connections, &given),
         fail_on: vec![Check::Plaintext, Check::Expires { days: 30 }],
     }

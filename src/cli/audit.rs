@@ -19,7 +19,7 @@ const FOUND: u8 = 3;
 
 pub(super) fn run(global: &Global, args: &AuditArgs) -> Result<ExitCode, CliError> {
     let node = Node::find(global)?;
-    let audit = super::runtime_of_one()?.block_on(audit(&node, args))?;
+    let audit = super::runtime_of_one()?.block_on(audit(&node, global, args))?;
     let text = match args.format.output {
         TableFormat::Table => table::audit(&audit),
         TableFormat::Json => lines([json::audit(&audit)].into_iter())?,
@@ -28,7 +28,7 @@ pub(super) fn run(global: &Global, args: &AuditArgs) -> Result<ExitCode, CliErro
     Ok(if audit.findings().is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
 }
 
-async fn audit(node: &Node, args: &AuditArgs) -> Result<Audit, CliError> {
+async fn audit(node: &Node, global: &Global, args: &AuditArgs) -> Result<Audit, CliError> {
     node.ready(0).await?;
     if args.wait > 0 {
         let stop = super::stop_signal()?;
@@ -43,6 +43,7 @@ async fn audit(node: &Node, args: &AuditArgs) -> Result<Audit, CliError> {
     let status = client.status().await?;
     let given = security::given(&seen.names, status.now, status.utc, LIMIT);
     let report = Report::new(seen.connections(), &given);
+    let identities_offered = global.file.is_none() && status.identities().is_none();
     Ok(Audit {
         node: status.node,
         scope: status.scope.label,
@@ -50,6 +51,7 @@ async fn audit(node: &Node, args: &AuditArgs) -> Result<Audit, CliError> {
         now: status.now,
         utc: status.utc,
         evicted: status.connections.evicted,
+        identities_offered,
         report,
         fail_on: args.fail_on.clone(),
     })

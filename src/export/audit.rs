@@ -116,6 +116,8 @@ pub struct Audit {
     pub utc: UtcOffset,
     /// Closed connections that were not kept: they are not in the report.
     pub evicted: u64,
+    /// Certificates that TLS 1.3 hides could be read, and nobody asked for that.
+    pub identities_offered: bool,
     /// What was found.
     pub report: Report,
     /// What was looked for.

@@ -3,11 +3,12 @@
 use crate::model::{BootNs, UtcOffset};
 use crate::wire::tls::names;
 use crate::world::NameTable;
-use crate::world::security::{FailedWhy, Given};
+use crate::world::security::{FailedWhy, Given, MTLS};
 
 /// What mutual TLS means here.
-pub const MTLS_MEANS: &str = "mtls: the client presented a certificate and the server continued; trust is the server's decision \
-     and not visible";
+pub fn mtls_means() -> String {
+    format!("mtls: {MTLS}")
+}
 
 /// Edges that are named for a reason, owners for a certificate.
 const NAMED: usize = 8;

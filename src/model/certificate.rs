@@ -57,6 +57,19 @@ pub enum Validity {
     Valid(u64),
 }
 
+/// In words: `expired today`, `expired 3 d`, `not yet valid`, `expires today`, `expires 6 d`.
+impl std::fmt::Display for Validity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Validity::Expired(0) => f.write_str("expired today"),
+            Validity::Expired(days) => write!(f, "expired {days} d"),
+            Validity::NotYet => f.write_str("not yet valid"),
+            Validity::Valid(0) => f.write_str("expires today"),
+            Validity::Valid(days) => write!(f, "expires {days} d"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +86,12 @@ mod tests {
         let odd = Certificate { not_before: i64::MAX, not_after: i64::MIN, ..Default::default() };
         assert!(matches!(odd.validity(i64::MAX), Validity::Expired(_)));
         assert!(matches!(odd.validity(0), Validity::Expired(_)));
+    }
+
+    #[test]
+    fn the_first_and_the_last_day_are_today() {
+        use Validity::{Expired, NotYet, Valid};
+        let said = [Expired(0), Expired(3), NotYet, Valid(0), Valid(6)].map(|v| v.to_string());
+        assert_eq!(said, ["expired today", "expired 3 d", "not yet valid", "expires today", "expires 6 d"]);
     }
 }

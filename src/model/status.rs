@@ -72,6 +72,8 @@ impl Hook {
         ["latency of answers; what is asked: received", "latency of answers; what is asked: sent"];
     /// The datum that is off where what connections say is not decoded.
     pub const REQUESTS: &str = "requests";
+    /// The datum of certificates that are encrypted on the wire; there only where it was asked for.
+    pub const IDENTITIES: &str = "identities in TLS 1.3";
 }
 
 /// What an agent watches.
@@ -147,5 +149,10 @@ impl Status {
         };
         let [received, sent] = Hook::SAID;
         off(received).or_else(|| off(sent)).or_else(|| off(Hook::REQUESTS))
+    }
+
+    /// Whether certificates are read that TLS 1.3 hides; `None` where that was not asked for.
+    pub fn identities(&self) -> Option<&HookState> {
+        self.hooks.iter().find(|h| h.datum == Hook::IDENTITIES).map(|h| &h.state)
     }
 }

@@ -13,7 +13,7 @@ use super::looked::Looked;
 use super::map::Map;
 use super::pen::clean;
 use super::requests::Requests;
-use super::security::Security;
+use super::security::{Identities, Security};
 use super::shown::Shown;
 use super::theme::Theme;
 use super::view::{Areas, Hits};
@@ -321,8 +321,9 @@ impl State {
             self.requests.settle(&self.filter.filter, self.world.names(), self.shown.now, area.height);
         }
         if let (Some(area), Pane::Security) = (areas.list, self.pane) {
-            let filter = &self.filter.filter;
-            self.security.settle((&self.shown, &self.connections), filter, self.world.names(), area.height);
+            let (filter, names) = (&self.filter.filter, self.world.names());
+            let identities = Identities::of(self.status.as_deref(), self.capture);
+            self.security.settle((&self.shown, &self.connections), identities, filter, names, area);
         }
         self.look();
     }

@@ -7,10 +7,10 @@ use super::tls::CertificateJson;
 use super::{Counts, NameJson};
 use crate::export::audit::Audit;
 use crate::export::{security, time};
-use crate::model::{UtcOffset, Validity};
+use crate::model::{Mesh, Security, Tunnel, UtcOffset, Validity};
 use crate::world::security::{
-    Between, CertificateRow, ClientRow, FailedRow, Holder, MixedRow, PlaintextRow, ServerRow, StatusTally,
-    Tally, UnknownRow, WeakRow,
+    Around, Between, CertificateRow, ClientRow, FailedRow, Holder, MixedRow, PlaintextRow, ServerRow,
+    StatusTally, Tally, UnknownRow, WeakRow,
 };
 
 /// The report of `webb audit`.
@@ -22,7 +22,7 @@ pub struct AuditJson {
     since: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     now: Option<String>,
-    mtls_means: &'static str,
+    mtls_means: String,
     ok: bool,
     fail_on: Vec<String>,
     findings: Vec<FindingJson>,
@@ -33,6 +33,7 @@ pub struct AuditJson {
     plaintext: Vec<PlaintextJson>,
     mixed: Vec<MixedJson>,
     certificates: Vec<OwnedJson>,
+    certificates_hidden: u64,
     weak: Vec<WeakJson>,
     failed: Vec<FailedJson>,
     unknown: Vec<UnknownJson>,
@@ -59,7 +60,21 @@ struct BetweenJson {
 struct TallyJson {
     connections: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct AroundJson {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tunnel: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inside: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mesh: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<Box<str>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,6 +103,8 @@ struct StatusJson {
     status: &'static str,
     #[serde(flatten)]
     tally: TallyJson,
+    #[serde(flatten)]
+    around: AroundJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -200,7 +217,7 @@ pub fn audit(a: &Audit) -> AuditJson {
         scope: a.scope.clone(),
         since: time::rfc3339(utc, a.since),
         now: time::rfc3339(utc, a.now),
-        mtls_means: security::MTLS_MEANS,
+        mtls_means: security::mtls_means(),
         ok: findings.is_empty(),
         fail_on: a.fail_on.iter().map(ToString::to_string).collect(),
         findings: findings
@@ -214,6 +231,7 @@ pub fn audit(a: &Audit) -> AuditJson {
         plaintext: r.plaintext.rows.iter().map(|row| plaintext(row, utc)).collect(),
         mixed: r.mixed.rows.iter().map(|row| mixed(row, utc)).collect(),
         certificates: r.certificates.rows.iter().map(|row| certificate(row, utc)).collect(),
+        certificates_hidden: r.hidden,
         weak: r.weak.rows.iter().map(|row| weak(row, utc)).collect(),
         failed: r.failed.rows.iter().map(|row| failed(row, utc)).collect(),
         unknown: r.unknown.rows.iter().map(|row| unknown(row, utc)).collect(),
@@ -233,7 +251,17 @@ fn between(edge: &Between) -> BetweenJson {
 }
 
 fn tally(tally: &Tally, utc: UtcOffset) -> TallyJson {
-    TallyJson { connections: tally.count, last_seen: time::rfc3339(utc, tally.seen) }
+    let at = |at| time::rfc3339(utc, at);
+    TallyJson { connections: tally.count, first_seen: at(tally.first), last_seen: at(tally.seen) }
+}
+
+fn around(around: &Around) -> AroundJson {
+    AroundJson {
+        tunnel: around.tunnel.map(Tunnel::as_str),
+        inside: around.inside.map(Security::as_str),
+        mesh: around.mesh.map(Mesh::as_str),
+        after: around.after.clone(),
+    }
 }
 
 fn plaintext(row: &PlaintextRow, utc: UtcOffset) -> PlaintextJson {
@@ -241,7 +269,11 @@ fn plaintext(row: &PlaintextRow, utc: UtcOffset) -> PlaintextJson {
 }
 
 fn mixed(row: &MixedRow, utc: UtcOffset) -> MixedJson {
-    let status = |s: &StatusTally| StatusJson { status: s.status.as_str(), tally: tally(&s.tally, utc) };
+    let status = |s: &StatusTally| StatusJson {
+        status: s.status.as_str(),
+        tally: tally(&s.tally, utc),
+        around: around(&s.around),
+    };
     MixedJson {
         edge: between(&row.edge),
         fallback: row.fallback.is_some(),

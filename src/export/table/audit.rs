@@ -6,7 +6,8 @@ use crate::export::figures::{NONE, count, share};
 use crate::export::{security, time};
 use crate::model::{BootNs, Certificate, Security, UtcOffset, Validity, escape};
 use crate::world::security::{
-    Between, CertificateRow, ClientRow, FailedRow, MixedRow, Ready, ServerRow, Tally, Top,
+    Between, CertificateRow, ClientRow, FailedRow, HIDDEN, MixedRow, READ_HIDDEN, Ready, ServerRow, Tally,
+    Top,
 };
 
 /// Rows of each part.
@@ -24,7 +25,7 @@ pub fn audit(a: &Audit) -> String {
         ("plaintext", plaintext(a)),
         ("failed handshakes", failed(&r.failed, utc)),
         ("weak parameters", weak(a)),
-        ("certificates", certificates(&r.certificates, utc)),
+        ("certificates", certificates(a)),
         ("if the server required client certificates", readiness(&r.readiness, utc)),
         ("unknown", unknown(a)),
     ];
@@ -71,7 +72,7 @@ fn header(a: &Audit) -> String {
             "no connection said anything that tells: a live audit collects longer with --wait SECONDS\n",
         );
     }
-    out.push_str(&format!("{}\n", security::MTLS_MEANS));
+    out.push_str(&format!("{}\n", security::mtls_means()));
     out
 }
 
@@ -140,9 +141,13 @@ fn seen(tally: &Tally, utc: UtcOffset) -> [String; 2] {
 }
 
 fn plaintext(a: &Audit) -> String {
-    part(&["", "EDGE", ">CONNECTIONS", "LAST SEEN (UTC)", "WHY"], &a.report.plaintext, |t, row| {
+    let titles = ["", "EDGE", ">CONNECTIONS", "FIRST SEEN (UTC)", "LAST SEEN (UTC)", "WHY"];
+    part(&titles, &a.report.plaintext, |t, row| {
         let [n, at] = seen(&row.tally, a.utc);
-        t.row([BAD.to_owned(), edge(&row.edge), n, at, row.why.to_string()]);
+        let first = last(row.tally.first, a.utc);
+        let around = Some(row.around.to_string()).filter(|a| !a.is_empty());
+        let why: Vec<String> = around.into_iter().chain([row.why.to_string()]).collect();
+        t.row([BAD.to_owned(), edge(&row.edge), n, first, at, why.join("; ")]);
     })
 }
 
@@ -150,13 +155,16 @@ fn mixed(top: &Top<MixedRow>, utc: UtcOffset) -> String {
     part(&["", "EDGE", "STATES", "WHAT HAPPENED"], top, |t, row| {
         let states: Vec<String> =
             row.statuses.iter().map(|s| format!("{}{}", s.status.letter(), count(s.tally.count))).collect();
-        let (sign, happened) = match row.fallback {
+        let (sign, mut happened) = match row.fallback {
             Some(now) => {
                 let (was, until) = (row.was.letter(), last(row.protected_until, utc));
                 (BAD, format!("fallback: was {was} until {until}, now {}", now.letter()))
             }
             None => (ASK, "not all connections are protected alike".to_owned()),
         };
+        for s in row.statuses.iter().filter(|s| !s.around.is_empty()) {
+            happened += &format!("; {}: {}", s.status.letter(), s.around);
+        }
         t.row([sign.to_owned(), edge(&row.edge), states.join(" "), happened]);
     })
 }
@@ -179,14 +187,15 @@ fn weak(a: &Audit) -> String {
     })
 }
 
-fn certificates(top: &Top<CertificateRow>, utc: UtcOffset) -> String {
+/// With those that are missing, and why.
+fn certificates(a: &Audit) -> String {
+    let (r, utc) = (&a.report, a.utc);
     let titles = ["", "VALID", "UNTIL", "SUBJECT", "IDENTITY", "ISSUER", ">SEEN", "LAST SEEN (UTC)", "OWNER"];
-    part(&titles, top, |t, row| {
+    let text = part(&titles, &r.certificates, |t, row| {
         let c = &row.certificate;
         let (sign, valid) = match row.validity {
-            Validity::Expired(days) => (BAD, format!("expired {days} d ago")),
-            Validity::NotYet => (BAD, "not yet".to_owned()),
-            Validity::Valid(days) if days < SOON_DAYS => (BAD, format!("expires {days} d")),
+            Validity::Expired(_) | Validity::NotYet => (BAD, row.validity.to_string()),
+            Validity::Valid(days) if days < SOON_DAYS => (BAD, row.validity.to_string()),
             Validity::Valid(_) if time::date_unix(c.not_after).is_none() => (FINE, "no end".to_owned()),
             Validity::Valid(days) => (FINE, format!("{days} d")),
         };
@@ -202,7 +211,13 @@ fn certificates(top: &Top<CertificateRow>, utc: UtcOffset) -> String {
             at,
             owners(row),
         ]);
-    })
+    });
+    if r.hidden == 0 {
+        return text;
+    }
+    let advice = if a.identities_offered { format!("; {READ_HIDDEN}") } else { String::new() };
+    let plural = if r.hidden == 1 { "" } else { "s" };
+    format!("{text}   of {} handshake{plural} none: {HIDDEN}{advice}\n", count(r.hidden))
 }
 
 fn named(text: &str) -> String {
@@ -286,6 +301,7 @@ mod tests {
             now: BootNs(304_000_000_000),
             utc: samples::UTC,
             evicted: 3,
+            identities_offered: true,
             report,
             fail_on,
         }
@@ -305,11 +321,11 @@ mtls: the client presented a certificate and the server continued; trust is the 
 
 fell back to plaintext, or protected unequally
    EDGE                         STATES          WHAT HAPPENED
-!  shop/web → api.service:8080  ?1 P1 M1 R1 F3  fallback: was M until 2024-02-29 12:35:01, now P
+!  shop/web → api.service:8080  ?1 P1 M1 R1 F3  fallback: was M until 2024-02-29 12:35:01, now P; M: after PROXY, istio
 
 plaintext
-   EDGE                         CONNECTIONS  LAST SEEN (UTC)      WHY
-!  shop/web → api.service:8080            1  2024-02-29 12:35:01  neither side offered TLS
+   EDGE                         CONNECTIONS  FIRST SEEN (UTC)     LAST SEEN (UTC)      WHY
+!  shop/web → api.service:8080            1  2024-02-29 12:34:57  2024-02-29 12:35:01  neither side offered TLS
 
 failed handshakes
    EDGE                         HANDSHAKES  LAST SEEN (UTC)      REASON
@@ -340,6 +356,30 @@ unknown
 FAIL: plaintext (1), expires:30d (2), weak (1)
 "
         );
+    }
+
+    /// The samples' certificates end within the sixth day.
+    #[test]
+    fn the_day_on_which_a_certificate_expired_is_today() {
+        let at = |seconds| {
+            audit(&of(samples::connections_report(names::weakness_names, 100, seconds), Vec::new()))
+        };
+        let day = at(304 + 6 * 86_400);
+        assert!(day.contains("!  expired today  ") && !day.contains("0 d"), "{day}");
+        let later = at(304 + 8 * 86_400);
+        assert!(later.contains("!  expired 2 d  "), "{later}");
+    }
+
+    #[test]
+    fn certificates_that_are_hidden_are_explained() {
+        let hidden = crate::world::security::Report { hidden: 12, ..Default::default() };
+        let mut a = of(hidden, Vec::new());
+        let title = "\ncertificates\n   of 12 handshakes none: TLS 1.3 hides them on the wire";
+        let said = audit(&a);
+        let flag = "; --tls-identities reads them where processes have them\n";
+        assert!(said.contains(&format!("{title}{flag}")), "{said}");
+        a.identities_offered = false;
+        assert!(audit(&a).contains(&format!("{title}\n")), "{}", audit(&a));
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(super) const TALKS: Datum = Datum {
 };
 
 pub(super) const IDENTITIES: Datum = Datum {
-    name: "identities in TLS 1.3",
+    name: Hook::IDENTITIES,
     hook: "uprobe d2i_X509 and its like",
     without: "certificates are known up to TLS 1.2 only",
     essential: false,

@@ -4,19 +4,24 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::identities::Identities;
 use super::mix::{self, Counts, Piece};
-use super::why::{self, DAYS};
-use crate::model::{Connection, NameKind, Security, Validity};
+use super::why;
+use crate::model::{BootNs, Connection, Security};
 use crate::tui::edges::title;
 use crate::tui::figures;
 use crate::tui::shown::{Edge, Shown};
 use crate::tui::theme::Role;
 use crate::wire::tls::names;
 use crate::world::security::{
-    CertificateRow, ClientRow, FailedRow, Given, MixedRow, PlaintextRow, Ready, Report, ServerRow,
-    UnexplainedRow, UnknownRow, WeakRow,
+    FailedRow, Given, MixedRow, PlaintextRow, Report, Tally, UnexplainedRow, UnknownRow, UnlookedRow, WeakRow,
 };
-use crate::world::{EdgeId, EdgeRow, NameTable, WorkloadId};
+use crate::world::{EdgeId, EdgeRow, NameTable};
+
+/// Edges that nobody looked at are named up to so many.
+const UNLOOKED: usize = 8;
+/// A time of day alone is not of longer ago.
+const LONG_AGO_NS: u64 = 20 * 3_600 * 1_000_000_000;
 
 /// What kind of finding; the order is that of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,12 +42,20 @@ pub enum Kind {
     Weak,
     /// A certificate that expires within weeks.
     ExpiringLater,
+    /// Who would not get in if a server asked for certificates.
+    Breaks,
     /// Connections of which it is not known.
     Unknown,
-    /// Who would not get in if a server asked for certificates.
+    /// An edge that nobody looked at.
+    Unlooked,
+    /// Who gets in if a server asks for certificates, or may.
     Readiness,
+    /// Why there are no certificates, or not all.
+    Hidden,
     /// A certificate with time left.
     Valid,
+    /// Nothing is wrong.
+    Calm,
 }
 
 /// One row.
@@ -58,8 +71,8 @@ pub struct Finding {
     pub subject: String,
     /// What is to be said.
     pub words: Vec<Piece>,
-    /// The edge that Enter opens.
-    pub edge: EdgeId,
+    /// The edge that Enter opens; what is about none opens none.
+    pub edge: Option<EdgeId>,
 }
 
 /// The report of the edges that are shown, with all connections that are at hand.
@@ -84,7 +97,7 @@ pub fn report<'a>(
 
 /// All lines of a report. Within a kind their order does not hang on figures, which move: by edge,
 /// certificates by expiry.
-pub fn findings(report: &Report, shown: &Shown) -> Vec<Finding> {
+pub fn findings(report: &Report, shown: &Shown, identities: &Identities) -> Vec<Finding> {
     let mut lines = Lines { shown, findings: Vec::new() };
     by(&report.mixed.rows, |r| &r.edge.id).into_iter().for_each(|r| lines.mixed(r));
     let all_plaintext = |r: &&PlaintextRow| !report.mixed.rows.iter().any(|m| m.edge.id == r.edge.id);
@@ -96,26 +109,32 @@ pub fn findings(report: &Report, shown: &Shown) -> Vec<Finding> {
     lines.unknown(&report.unknown.rows);
     report.certificates.rows.iter().for_each(|r| lines.certificate(r));
     by(&report.readiness.rows, |r| (&r.server.id, r.port)).into_iter().for_each(|r| lines.server(r));
+    // Where nobody looked at anything the view says why.
+    if report.looked > 0 {
+        lines.unlooked(&report.unlooked.rows);
+        lines.rest(report, identities);
+    }
     lines.findings.sort_by_key(|f| f.id.0);
     lines.findings
 }
 
-fn by<'a, T, K: Ord>(rows: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
+pub(super) fn by<'a, T, K: Ord>(rows: &'a [T], key: impl Fn(&'a T) -> K) -> Vec<&'a T> {
     let mut rows: Vec<&T> = rows.iter().collect();
     rows.sort_by_key(|r| key(r));
     rows
 }
 
-struct Lines<'a> {
-    shown: &'a Shown,
-    findings: Vec<Finding>,
+/// The lines, as they are written.
+pub(super) struct Lines<'a> {
+    pub shown: &'a Shown,
+    pub findings: Vec<Finding>,
 }
 
 impl Lines<'_> {
     fn push(&mut self, kind: Kind, edge: &EdgeId, sign: Piece, label: &str, words: Vec<Piece>) {
         let id = (kind, format!("{edge:?}"));
         let (label, subject) = (label.to_owned(), title(edge));
-        self.findings.push(Finding { id, sign, label, subject, words, edge: edge.clone() });
+        self.findings.push(Finding { id, sign, label, subject, words, edge: Some(edge.clone()) });
     }
 
     fn traffic(&self, edge: &EdgeId) -> String {
@@ -126,8 +145,10 @@ impl Lines<'_> {
         let id = &row.edge.id;
         if let Some(now) = row.fallback {
             let mut words = vec![text("was "), mix::letter(row.was)];
-            words.push(text(format!(" until {}, now ", self.shown.clock.time(row.protected_until))));
+            words.push(text(format!(" until {}, now ", self.at(row.protected_until))));
             words.push(mix::letter(now));
+            let around = row.statuses.iter().find(|s| s.status == now).filter(|s| !s.around.is_empty());
+            words.extend(around.map(|s| text(format!(" {}", s.around))));
             words.push(muted(format!("   {}", self.traffic(id))));
             return self.push(Kind::Fallback, id, bad("×"), "fallback", words);
         }
@@ -138,28 +159,86 @@ impl Lines<'_> {
             words.push(mix::letter(s));
             words.push(text(format!("{share} ")));
         }
+        if let Some(last) = words.last_mut() {
+            last.0.truncate(last.0.trim_end().len());
+        }
+        for s in row.statuses.iter().filter(|s| !s.around.is_empty()) {
+            words.push(text("   "));
+            words.push(mix::letter(s.status));
+            words.push(text(format!(" {}", s.around)));
+        }
         let total = counts.iter().fold(0u64, |sum, n| sum.saturating_add(*n));
-        let mut of = format!("  of {}", connections(total, figures::exact(total)));
         // The strays are what is looked for: when they were last there.
         let plaintext = row.statuses.iter().find(|s| s.status == Security::Plaintext).map(|s| s.tally);
         if let Some(tally) = plaintext.filter(|t| t.seen.known().is_some()) {
-            of += &match tally.open {
+            words.push(muted(match tally.open {
                 true => "   P open now".to_owned(),
-                false => format!("   P last seen {}", self.shown.clock.time(tally.seen)),
-            };
+                false => format!("   P last seen {}", self.at(tally.seen)),
+            }));
         }
-        words.push(muted(of));
+        words.push(muted(format!("   of {}", connections(total, figures::exact(total)))));
         self.push(Kind::Mixed, id, warn("!"), "mixed", words);
     }
 
     fn plaintext(&mut self, row: &PlaintextRow) {
-        let seen = if row.why.is_empty() { String::new() } else { format!("   {}", row.why) };
-        let words = vec![text(self.traffic(&row.edge.id)), muted(seen)];
+        let mut words = vec![text(self.traffic(&row.edge.id))];
+        words.extend(self.since(&row.tally).map(|since| text(format!("   {since}"))));
+        if !row.around.is_empty() {
+            words.push(text(format!("   {}", row.around)));
+        }
+        if !row.why.is_empty() {
+            words.push(muted(format!("   {}", row.why)));
+        }
         self.push(Kind::Plaintext, &row.edge.id, warn("!"), "plaintext", words);
     }
 
+    /// `since 14:01:10`, and `last 14:03:01` where none is open or was there just now.
+    fn since(&self, tally: &Tally) -> Option<String> {
+        let before = if tally.before { "before " } else { "" };
+        let since = format!("since {before}{}", self.at(tally.first.known()?));
+        Some(match tally.seen.known() {
+            Some(seen) if !tally.open && seen < self.shown.now => format!("{since}, last {}", self.at(seen)),
+            _ => since,
+        })
+    }
+
+    /// A time of day, with its date where it is not of the last hours.
+    pub(super) fn at(&self, at: BootNs) -> String {
+        let time = self.shown.clock.time(at);
+        let long_ago = self.shown.now.since(at) > LONG_AGO_NS;
+        if long_ago { format!("{} {time}", self.shown.clock.date(at)) } else { time }
+    }
+
+    /// The first of those that nobody looked at, and how many more there are.
+    fn unlooked(&mut self, rows: &[UnlookedRow]) {
+        for row in rows.iter().take(UNLOOKED) {
+            self.push(Kind::Unlooked, &row.edge.id, unknown(), "not looked at", vec![text(&*row.why)]);
+        }
+        if let Some(next) = rows.get(UNLOOKED) {
+            let more = format!("and {} more edges", rows.len() - UNLOOKED);
+            self.push(Kind::Unlooked, &next.edge.id, unknown(), "not looked at", vec![muted(more)]);
+            self.findings.last_mut().into_iter().for_each(|f| f.subject.clear());
+        }
+    }
+
+    /// What is about no edge: certificates that are missing; that nothing is wrong.
+    fn rest(&mut self, report: &Report, identities: &Identities) {
+        let calm = self.findings.is_empty();
+        let mut note = |kind, sign: &str, label: &str, words| {
+            let (sign, label) = (muted(sign), label.to_owned());
+            let id = (kind, String::new());
+            self.findings.push(Finding { id, sign, label, subject: String::new(), words, edge: None });
+        };
+        if calm {
+            note(Kind::Calm, "○", "", vec![muted("nothing to complain about")]);
+        }
+        if let Some(words) = identities.say(report) {
+            note(Kind::Hidden, "·", "certificates", vec![muted(words)]);
+        }
+    }
+
     fn failed(&mut self, row: &FailedRow) {
-        let (reason, last) = (why::failure(row.why), self.shown.clock.time(row.tally.opened));
+        let (reason, last) = (why::failure(row.why), self.at(row.tally.opened));
         let when = format!("   {} at hand, last {last}", figures::count(row.tally.count));
         let sign = if row.current { bad("×") } else { warn("×") };
         self.push(Kind::Failed, &row.edge.id, sign, "failed", vec![text(reason), muted(when)]);
@@ -201,136 +280,25 @@ impl Lines<'_> {
             self.push(Kind::Unknown, edge, unknown(), "unknown", vec![text(words.join(" · "))]);
         }
     }
-
-    /// A line for each of its owners.
-    fn certificate(&mut self, row: &CertificateRow) {
-        let c = &row.certificate;
-        let (kind, sign, label) = match row.validity {
-            Validity::Expired(0) => (Kind::Invalid, bad("×"), "expired today".to_owned()),
-            Validity::Expired(days) => (Kind::Invalid, bad("×"), format!("expired {days} d")),
-            Validity::NotYet => (Kind::Invalid, bad("×"), "not yet valid".to_owned()),
-            Validity::Valid(d) => {
-                let label = if d == 0 { "expires today".to_owned() } else { format!("expires {d} d") };
-                match d {
-                    d if d < DAYS.0 => (Kind::Expiring, bad("!"), label),
-                    d if d < DAYS.1 => (Kind::ExpiringLater, warn("!"), label),
-                    d if d > 9_999 => (Kind::Valid, muted("·"), "expires > 27 y".to_owned()),
-                    _ => (Kind::Valid, muted("·"), label),
-                }
-            }
-        };
-        // A server may have several ports, and be a client elsewhere.
-        let mut owners: BTreeMap<&WorkloadId, (&EdgeId, usize, &str)> = BTreeMap::new();
-        let clients = row.clients.rows.iter().map(|h| (h, " as client"));
-        for (holder, role) in row.servers.rows.iter().map(|h| (h, "")).chain(clients) {
-            owners.entry(&holder.workload.id).or_insert((&holder.edge, 0, role)).1 += holder.edges;
-        }
-        for (owner, (edge, edges, role)) in owners {
-            let mut words = vec![text(c.subject.to_string())];
-            words.extend(c.spiffe.iter().map(|s| text(format!("  {s}"))));
-            words.push(muted(format!("   issuer {}", c.issuer)));
-            words.push(muted(format!("   until {}", figures::date(c.not_after))));
-            if edges > 1 {
-                words.push(muted(format!("   on {edges} edges")));
-            }
-            self.findings.push(Finding {
-                id: (kind, format!("{:x} {owner:?} {}", c.fingerprint, c.subject)),
-                sign: sign.clone(),
-                label: label.clone(),
-                subject: format!("{}{role}", owner.name),
-                words,
-                edge: edge.clone(),
-            });
-        }
-    }
-
-    /// Who shows a certificate, and a line for each who would not get in.
-    fn server(&mut self, row: &ServerRow) {
-        // What a far server may require is not for this side to decide.
-        if matches!(row.server.id.kind, NameKind::Address | NameKind::Dns | NameKind::Folded) {
-            return;
-        }
-        let clients = by(&row.clients.rows, |c| &c.client.id);
-        let Some(first) = clients.first() else { return };
-        let without = |c: &&&ClientRow| matches!(c.ready, Ready::Breaks | Ready::NotAsked);
-        let all = row.clients.total();
-        let not_known = clients.iter().filter(|c| c.ready == Ready::Unknown).count();
-        let presents = if all == 1 { "client always presents" } else { "clients always present" };
-        let mut words = vec![text(format!("{} of {all} {presents} a cert", row.ready))];
-        if not_known > 0 {
-            words.push(muted(format!(", {not_known} not known")));
-        }
-        let key = format!("{} {}", row.server.id.name, row.port);
-        self.findings.push(Finding {
-            id: (Kind::Readiness, key.clone()),
-            sign: if row.ready == all { ("·".to_owned(), Role::Ok) } else { text("·") },
-            label: "strict ready?".to_owned(),
-            subject: format!("{} :{}", row.server.id.name, row.port),
-            words,
-            edge: clients.iter().find(without).unwrap_or(first).edge.clone(),
-        });
-        for client in clients.iter().filter(without) {
-            let words = self.client(client);
-            self.findings.push(Finding {
-                id: (Kind::Readiness, format!("{key} {:?}", client.client.id)),
-                sign: text(""),
-                label: String::new(),
-                subject: format!("  {}", client.client.id.name),
-                words,
-                edge: client.edge.clone(),
-            });
-        }
-    }
-
-    /// How it came without a certificate, when last, and how often.
-    fn client(&self, row: &ClientRow) -> Vec<Piece> {
-        let without = row.without();
-        let edge = self.shown.edge(&row.edge);
-        let kinds = [
-            (&row.plaintext, Security::Plaintext, " plaintext"),
-            (&row.declined, Security::Tls, " asked, sent none"),
-            (&row.not_asked, Security::Tls, " not asked"),
-        ];
-        // As the newest of them.
-        let newest = kinds.into_iter().filter(|k| k.0.count > 0).max_by_key(|k| (k.0.seen, k.0.opened));
-        let (status, how) = match newest {
-            // Nothing at hand says whether it was asked.
-            Some((tally, Security::Tls, _)) if tally.seen.known().is_none() => (Security::Tls, " sent none"),
-            Some((_, status, how)) => (status, how),
-            None => (Security::Unknown, " sent none"),
-        };
-        let when = match without.seen.known().or(edge.and_then(|e| e.active)) {
-            _ if without.open => ", open now".to_owned(),
-            Some(at) => format!(", last seen {}", self.shown.clock.time(at)),
-            None => String::new(),
-        };
-        // The window counts nothing of an edge that fell silent.
-        let (all, place) = match edge.and_then(|e| e.secured) {
-            Some(counts) => (counts.iter().fold(0, |sum: u64, n| sum.saturating_add(*n)), ""),
-            None => (without.count.saturating_add(row.presented.count), " at hand"),
-        };
-        let n = format!(", {} of {}{place}", figures::exact(without.count), figures::exact(all));
-        vec![mix::letter(status), text(how), muted(when + &n)]
-    }
 }
 
-fn text(t: impl Into<String>) -> Piece {
+pub(super) fn text(t: impl Into<String>) -> Piece {
     (t.into(), Role::Text)
 }
 
-fn muted(t: impl Into<String>) -> Piece {
+pub(super) fn muted(t: impl Into<String>) -> Piece {
     (t.into(), Role::Muted)
 }
 
-fn warn(t: &str) -> Piece {
+pub(super) fn warn(t: &str) -> Piece {
     (t.to_owned(), Role::Warn)
 }
 
-fn bad(t: &str) -> Piece {
+pub(super) fn bad(t: &str) -> Piece {
     (t.to_owned(), Role::Bad)
 }
 
-fn unknown() -> Piece {
+pub(super) fn unknown() -> Piece {
     ("?".to_owned(), Role::Secured(Security::Unknown))
 }
 

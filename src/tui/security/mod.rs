@@ -6,20 +6,30 @@
 //!
 //!  × failed        orders → mail :25       the client said unknown_ca to the server   3 at hand
 //!  × fallback      cart → prices :8443     was M until 13:58:02, now P   12 conn/s
-//!  ! expires 6 d   orders                  CN=orders  spiffe://demo/ns/shop/sa/orders   issuer CN=demo-ca
-//!  ! plaintext     web → api :8080         820 req/s   the first bytes are HTTP/1.1 in the clear
+//!  ! expires 6 d   orders                  in use   CN=orders  spiffe://demo/ns/shop/sa/orders   issuer CN=demo-ca
+//!  ! plaintext     web → api :8080         820 req/s   since 14:01:10   the first bytes are HTTP/1.1 in the clear
 //!  ? unknown       api → postgres :5432    4 × older than webb
 //!  · strict ready? orders :9001            1 of 2 clients always present a cert
 //!                    batch                 T not asked, last seen 14:03:01, 44 of 44
+//!  · certificates  none of 12 handshakes at hand: TLS 1.3 hides them on the wire
+//!
+//!  mTLS: the client presented a certificate and the server continued; trust is the server's decision
+//!  and not visible
 //! ```
 
+mod certificates;
 mod findings;
+mod identities;
 mod mix;
+mod readiness;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_pane;
 mod why;
 
 use findings::{Finding, Kind};
+pub use identities::Identities;
 pub use mix::{Counts, Piece, add, gravest, gravity, letter, letters, name, percents, pieces};
 pub use why::lines as why;
 
@@ -28,13 +38,13 @@ use ratatui::layout::Rect;
 use super::connections::Connections;
 use super::figures;
 use super::heat::bar;
-use super::pen::{Pen, columns};
+use super::pen::{Pen, clean, columns, wrapped};
 use super::shown::Shown;
 use super::state::{Detail, Link, State};
 use super::theme::Role;
 use super::view::{Hit, Hits};
 use crate::model::{BootNs, Unheard};
-use crate::world::security::Report;
+use crate::world::security::{MTLS, Report};
 use crate::world::{Filter, NameTable, Subject};
 
 /// Which finding; the same from second to second.
@@ -44,6 +54,8 @@ pub type FindingId = (Kind, String);
 const LABEL: u16 = 13;
 /// Rows above the findings: shares in one row or two, of what, a blank.
 const HEAD: u16 = 4;
+/// From so many rows on there is a foot.
+const FOOT_FROM: u16 = 14;
 
 /// State of the view.
 #[derive(Debug, Default)]
@@ -52,8 +64,8 @@ pub struct Security {
     pub selected: Option<FindingId>,
     report: Report,
     findings: Vec<Finding>,
-    /// What the report was worked out of: the last slice, and changes of connections.
-    of: Option<(BootNs, u64)>,
+    /// What the report was worked out of: the last slice, changes of connections, what is read.
+    of: Option<(BootNs, u64, Identities)>,
     /// Places of those that the filter lets pass.
     visible: Vec<usize>,
     scroll: usize,
@@ -65,19 +77,22 @@ impl Security {
     pub fn settle(
         &mut self,
         (shown, connections): (&Shown, &Connections),
+        identities: Identities,
         filter: &Filter,
         names: &NameTable,
-        height: u16,
+        area: Rect,
     ) {
-        let of = Some((shown.now, connections.changes()));
-        if self.of != of {
-            self.report = findings::report(shown, connections.all(), names);
-            self.findings = findings::findings(&self.report, shown);
-            self.of = of;
+        let of = Some((shown.now, connections.changes(), identities));
+        if let (true, Some((.., identities))) = (self.of != of, &of) {
+            let mut report = findings::report(shown, connections.all(), names);
+            report.keep_beginnings(&self.report);
+            self.findings = findings::findings(&report, shown, identities);
+            (self.report, self.of) = (report, of);
         }
         let findings = self.findings.iter().enumerate();
         self.visible = findings.filter(|f| passes(f.1, filter)).map(|f| f.0).collect();
-        self.rows = usize::from(height.saturating_sub(HEAD)).max(1);
+        let foot = foot(area.width, area.height).len() as u16;
+        self.rows = usize::from(area.height.saturating_sub(HEAD + foot)).max(1);
         let end = self.visible.len().saturating_sub(self.rows);
         match self.place() {
             Some(at) => self.scroll = self.scroll.clamp((at + 1).saturating_sub(self.rows), at).min(end),
@@ -117,7 +132,7 @@ impl Security {
 
     /// What Enter opens.
     pub fn detail(&self) -> Option<Detail> {
-        self.finding().map(|f| Detail::Edge(f.edge.clone()))
+        self.finding().and_then(|f| f.edge.clone()).map(Detail::Edge)
     }
 
     /// The selected finding in words.
@@ -131,13 +146,15 @@ impl Security {
 fn passes(f: &Finding, filter: &Filter) -> bool {
     let words: Vec<&str> =
         f.words.iter().map(|w| w.0.as_str()).chain([f.label.as_str(), f.subject.as_str()]).collect();
+    let client: Vec<&str> = f.edge.iter().map(|e| &*e.client.name).collect();
+    let server: Vec<&str> = f.edge.iter().map(|e| &*e.server.name).collect();
     filter.is_empty()
         || filter.matches(&Subject {
-            client: &[&f.edge.client.name],
-            server: &[&f.edge.server.name],
+            client: client.as_slice(),
+            server: server.as_slice(),
             asked: &words,
             protocols: &[],
-            port: f.edge.port,
+            port: f.edge.as_ref().map_or(0, |e| e.port),
             failing: f.sign.1 == Role::Bad,
             idle: false,
         })
@@ -158,21 +175,21 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         plural(report.looked, "edge"),
         figures::age(state.window_s * 1_000_000_000)
     );
-    if report.unlooked > 0 {
-        words += &format!(" · {} not looked at", plural(report.unlooked, "edge"));
+    if !report.unlooked.is_empty() {
+        words += &format!(" · {} not looked at", plural(report.unlooked.rows.len(), "edge"));
     }
     words += if pen.area.width < 100 { "" } else { " · Enter says why" };
     pen.put(1, head, pen.area.width.saturating_sub(2), &words, Role::Muted);
+    let width = pen.area.width;
+    let foot = foot(width, pen.area.height);
+    for (row, line) in (pen.area.height.saturating_sub(foot.len() as u16)..).zip(&foot) {
+        pen.put(1, row, width.saturating_sub(2), line, Role::Muted);
+    }
     if view.visible.is_empty() {
-        let words = if view.findings.is_empty() {
-            "○ nothing to complain about"
-        } else {
-            "○ no finding matches the filter · Esc clears it"
-        };
-        pen.put(1, HEAD, pen.area.width.saturating_sub(2), words, Role::Muted);
+        let words = "○ no finding matches the filter · Esc clears it";
+        pen.put(1, HEAD, width.saturating_sub(2), words, Role::Muted);
         return;
     }
-    let width = pen.area.width;
     let subject = ((width.saturating_sub(LABEL + 5)) * 2 / 5).clamp(16, 34);
     for (row, i) in view.visible.iter().skip(view.scroll).take(view.rows).enumerate() {
         let (f, y) = (&view.findings[*i], HEAD + row as u16);
@@ -180,10 +197,13 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let label = if matches!(f.sign.1, Role::Bad | Role::Warn) { f.sign.1 } else { Role::Muted };
         pen.put(3, y, LABEL, &f.label, label);
         pen.put(4 + LABEL, y, subject, &f.subject, Role::Strong);
-        let mut x = 5 + LABEL + subject;
-        for (text, role) in &f.words {
-            x = pen.put(x, y, width.saturating_sub(x + 1), text, *role);
-        }
+        // What is about no edge has more room for its words.
+        let x = match (f.label.is_empty(), f.subject.is_empty()) {
+            (_, false) => 5 + LABEL + subject,
+            (false, true) => 4 + LABEL,
+            (true, true) => 3,
+        };
+        say(pen, (x, y), width.saturating_sub(x + 1), &f.words);
         let line = Rect { x: 0, y, width, height: 1 };
         if view.selected.as_ref() == Some(&f.id) {
             pen.restyle(line, Role::Selected);
@@ -195,6 +215,32 @@ pub fn draw(state: &State, pen: &mut Pen<'_>, hits: &mut Hits) {
         let of = view.visible.len();
         let text = format!(" {}-{} of {of} ", view.scroll + 1, last.min(of));
         pen.right(0, HEAD - 1, width.saturating_sub(1), &text, Role::Muted);
+    }
+}
+
+/// What mutual TLS means, in as many lines as it takes; none where there is little room.
+fn foot(width: u16, height: u16) -> Vec<String> {
+    if height < FOOT_FROM {
+        return Vec::new();
+    }
+    let mut lines = wrapped(&format!("mTLS: {MTLS}"), width.saturating_sub(2));
+    lines.insert(0, String::new());
+    lines
+}
+
+/// Words one after the other; where they end too early there is an ellipsis.
+fn say(pen: &mut Pen<'_>, (mut x, y): (u16, u16), mut room: u16, words: &[Piece]) {
+    let mut words = words.iter().filter(|w| !w.0.is_empty()).peekable();
+    while let Some((text, role)) = words.next() {
+        let wide = columns(&clean(text));
+        // What exactly fills the row ends before its end if more is to follow.
+        let room_here = if words.peek().is_some() && wide == room { room.saturating_sub(1) } else { room };
+        let end = pen.put(x, y, room_here, text, *role);
+        if wide > room_here {
+            return;
+        }
+        room = room.saturating_sub(end.saturating_sub(x));
+        x = end;
     }
 }
 

@@ -6,10 +6,10 @@ use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier};
 
 use super::findings::{Finding, findings};
-use super::why::MTLS;
+use super::identities::Identities;
 use crate::model::{
     BootNs, Certificate, Connection, EntityId, Event, EventKind, Hook, HookState, SECURITIES, Security,
-    Slice, Tls, Transport, Validity,
+    Slice, Tls, Transport, Tunnel, Validity,
 };
 use crate::tui::feed::Feed;
 use crate::tui::shown::Shown;
@@ -18,13 +18,13 @@ use crate::tui::tests::shop::Shop;
 use crate::tui::tests::{click, draw, edge_on, fed, find, lines, press, runs, text};
 use crate::tui::theme::{Role, Theme};
 use crate::world::security::{
-    Between, CertificateRow, Holder, MixedRow, Report, StatusTally, Tally, Top, UnexplainedRow,
+    Around, Between, CertificateRow, Holder, MTLS, MixedRow, Report, StatusTally, Tally, Top, UnexplainedRow,
 };
 use crate::world::{EdgeId, NameTable};
 
-const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
+pub(super) const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
-fn on_security() -> (Shop, State) {
+pub(super) fn on_security() -> (Shop, State) {
     let mut shop = Shop::demo();
     let mut state = fed(&mut shop, 45);
     press(&mut state, "5");
@@ -32,14 +32,14 @@ fn on_security() -> (Shop, State) {
 }
 
 /// A connection of the shop with this verdict.
-fn one(shop: &Shop, status: Security) -> Connection {
+pub(super) fn one(shop: &Shop, status: Security) -> Connection {
     let all = (0..12u64).flat_map(|flow| (0..200u64).map(move |n| (flow as usize, n)));
     let of = |c: &Connection| c.tls.as_ref().is_some_and(|t| t.status == status);
     let mut all = all.map(|(flow, n)| shop.connection(flow, 5_000 + n, false));
     all.find(of).or_else(|| (0..200).map(|n| shop.connection(1, 9_000 + n, true)).find(of)).unwrap()
 }
 
-fn tell(state: &mut State, connection: Connection) {
+pub(super) fn tell(state: &mut State, connection: Connection) {
     let connection = Arc::new(connection);
     let at = connection.changed;
     state.feed(Feed::Event(Event {
@@ -62,7 +62,7 @@ fn findings_stand_with_trouble_first_at_every_size() {
     let (shop, mut state) = on_security();
     tell(&mut state, one(&shop, Security::Failed));
     tell(&mut state, one(&shop, Security::Mtls));
-    for (width, height) in SIZES {
+    for (width, height) in [(80, 40), (120, 40), (200, 60)] {
         let buf = draw(&mut state, width, height);
         let screen = lines(&buf);
         // The first line names kinds, too.
@@ -79,7 +79,10 @@ fn findings_stand_with_trouble_first_at_every_size() {
             row("! mixed"),
             row("! weak"),
             row("! expires 25 d"),
+            row("! strict ready?"),
+            row("! would break"),
             row("? unknown"),
+            row("? not looked at"),
             row("· strict ready?"),
         ];
         assert!(order.is_sorted(), "{screen:#?}");
@@ -90,6 +93,9 @@ fn findings_stand_with_trouble_first_at_every_size() {
         let styled = |y: usize| runs(&buf, y as u16, Theme::Dark);
         assert_eq!(styled(row("× failed"))[0], ("×".to_owned(), Role::Bad));
         assert_eq!(styled(row("! plaintext"))[0], ("!".to_owned(), Role::Warn));
+        let trouble = |label: &str| [("!".to_owned(), Role::Warn), (label.to_owned(), Role::Warn)];
+        assert_eq!(styled(row("! strict ready?"))[..2], trouble("strict ready?"));
+        assert_eq!(styled(row("! would break"))[..2], trouble("would break"));
         // The first line: every letter that is there, in its colour.
         for letter in ["P", "M", "T", "R", "?", "I", "U", "F"] {
             assert!(screen[2].contains(letter), "{letter}: {}", screen[2]);
@@ -285,7 +291,7 @@ fn strict_readiness_names_who_would_not_get_in() {
     let (_, mut state) = on_security();
     let screen = lines(&draw(&mut state, 160, 60));
     let at = screen.iter().position(|l| l.contains("strict ready? orders :9001")).unwrap();
-    assert!(screen[at].contains("0 of 2 clients always present a cert"), "{}", screen[at]);
+    assert!(screen[at].contains("1 would break · 0 of 2 clients always present a cert"), "{}", screen[at]);
     assert!(screen[at + 1].contains("api") && screen[at + 1].contains("P plaintext"));
     assert!(screen[at + 1].contains("last seen") && screen[at + 1].contains(" of 1,"), "{}", screen[at + 1]);
     assert!(screen[at + 2].contains("batch") && screen[at + 2].contains("T not asked"), "{}", screen[at + 2]);
@@ -378,12 +384,12 @@ fn what_peers_say_cannot_move_the_cursor_or_overflow() {
 }
 
 /// The words of a report, line by line.
-fn said(report: &Report) -> Vec<String> {
+pub(super) fn said(report: &Report) -> Vec<String> {
     let line = |f: &Finding| {
         let words: String = f.words.iter().map(|w| w.0.as_str()).collect();
         format!("{} {} {words}", f.sign.0, f.label)
     };
-    findings(report, &Shown::default()).iter().map(line).collect()
+    findings(report, &Shown::default(), &Identities::NotAsked).iter().map(line).collect()
 }
 
 #[test]
@@ -408,8 +414,15 @@ fn the_last_day_and_the_only_connection_read_as_such() {
         tally: Tally::default(),
     };
     let unexplained = |status, count| UnexplainedRow { edge: edge.clone(), status, count };
-    let status =
-        |status, count, seen| StatusTally { status, tally: Tally { count, seen, ..Tally::default() } };
+    let status = |status: Security, count, seen| {
+        let around = Around {
+            tunnel: Some(Tunnel::Wireguard),
+            inside: Some(Security::Plaintext),
+            ..Around::default()
+        };
+        let around = if status == Security::Tunnel { around } else { Around::default() };
+        StatusTally { status, tally: Tally { count, seen, ..Tally::default() }, around }
+    };
     let mut report = Report {
         certificates: Top {
             rows: vec![certificate(Validity::Expired(0)), certificate(Validity::Valid(0))],
@@ -424,7 +437,8 @@ fn the_last_day_and_the_only_connection_read_as_such() {
                 edge: edge.clone(),
                 statuses: vec![
                     status(Security::Plaintext, 1, BootNs(3_000_000_000)),
-                    status(Security::Mtls, 3, BootNs(0)),
+                    status(Security::Mtls, 2, BootNs(0)),
+                    status(Security::Tunnel, 1, BootNs(0)),
                 ],
                 fallback: None,
                 was: Security::Mtls,
@@ -438,8 +452,12 @@ fn the_last_day_and_the_only_connection_read_as_such() {
     assert!(lines[0].starts_with("× failed 2 in the window   none of them is at hand"), "{lines:?}");
     assert!(lines[1].starts_with("× expired today"), "{lines:?}");
     assert!(lines[2].starts_with("! expires today"), "{lines:?}");
-    assert!(lines[3].starts_with("! mixed M75 P25   of 4 connections   P last seen "), "{lines:?}");
+    assert!(
+        lines[3].starts_with("! mixed M50 P25 U25   U wireguard, plaintext inside   P last seen "),
+        "{lines:?}"
+    );
+    assert!(lines[3].ends_with("   of 4 connections"), "{lines:?}");
     assert_eq!(lines[4], "? unknown 1 connection");
     report.mixed.rows[0].statuses[0].tally.open = true;
-    assert!(said(&report)[3].ends_with("P open now"), "{lines:?}");
+    assert!(said(&report)[3].contains("P open now   of 4"), "{lines:?}");
 }

@@ -20,14 +20,10 @@ use crate::tui::figures::{self, Clock};
 use crate::tui::pen::{clean, wrapped};
 use crate::tui::theme::Role;
 use crate::wire::tls::names;
-use crate::world::security::FailedWhy;
+use crate::world::security::{FailedWhy, MTLS};
 
 /// Columns of labels.
 const LABEL: u16 = 11;
-
-/// What mtls means, and what it does not.
-pub const MTLS: &str = "the client presented a certificate and the server continued; trust is the server's \
-                        decision and not visible";
 
 /// A certificate is about to expire below so many days, and soon below so many.
 pub const DAYS: (u64, u64) = (7, 30);
@@ -229,6 +225,7 @@ fn outcome(tls: &Tls, out: &mut Block) {
 pub fn dates(certificate: &Certificate, now_unix: i64) -> (String, Role) {
     let until = figures::date(certificate.not_after);
     match certificate.validity(now_unix) {
+        Validity::Expired(0) => (format!("× expired {until}, today"), Role::Bad),
         Validity::Expired(days) => (format!("× expired {until}, {days} d ago"), Role::Bad),
         Validity::NotYet => {
             (format!("× not valid before {}", figures::date(certificate.not_before)), Role::Bad)
@@ -240,7 +237,8 @@ pub fn dates(certificate: &Certificate, now_unix: i64) -> (String, Role) {
                 _ => Role::Text,
             };
             let from = figures::date(certificate.not_before);
-            (format!("{from} to {until}, {left} d left"), role)
+            let left = if left == 0 { "the last day".to_owned() } else { format!("{left} d left") };
+            (format!("{from} to {until}, {left}"), role)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Given, Tally, Times, Top, Workloads};
-use crate::model::{Certificate, Tls, Validity};
+use crate::model::{Certificate, Security, Tls, Validity};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::EdgeId;
 
@@ -33,9 +33,16 @@ pub struct Holder {
     pub edges: usize,
 }
 
+/// TLS 1.3 on the wire (RFC 8446, section 4.2.1).
+const TLS_1_3: u16 = 0x0304;
+
 /// By fingerprint.
 #[derive(Default)]
-pub(super) struct Certificates(BTreeMap<u64, Seen>);
+pub(super) struct Certificates {
+    seen: BTreeMap<u64, Seen>,
+    /// Handshakes that hid theirs.
+    pub hidden: u64,
+}
 
 #[derive(Default)]
 struct Seen {
@@ -54,10 +61,16 @@ impl Certificates {
             let server = (id.server.clone(), id.port);
             self.seen(certificate, at).servers.entry(server).or_default().insert(id.clone());
         }
+        // Of these the server at least showed one; a session that is resumed shows none.
+        let full = matches!(tls.status, Security::Tls | Security::Mtls | Security::Implied);
+        let unread = tls.client.is_none() && tls.server.is_none();
+        if full && unread && tls.resumed.is_none() && tls.version == Some(TLS_1_3) {
+            self.hidden += 1;
+        }
     }
 
     fn seen(&mut self, certificate: &Certificate, at: Times) -> &mut Seen {
-        let seen = self.0.entry(certificate.fingerprint).or_default();
+        let seen = self.seen.entry(certificate.fingerprint).or_default();
         if seen.tally.count == 0 {
             seen.certificate = certificate.clone();
         }
@@ -70,7 +83,7 @@ impl Certificates {
     pub(super) fn rows(self, workloads: &Workloads, given: &Given<'_>) -> Top<CertificateRow> {
         let now = i64::try_from(given.utc.unix_ns(given.now) / 1_000_000_000).unwrap_or(i64::MAX);
         let mut seen: Vec<(Validity, Seen)> =
-            self.0.into_values().map(|s| (s.certificate.validity(now), s)).collect();
+            self.seen.into_values().map(|s| (s.certificate.validity(now), s)).collect();
         seen.sort_by_key(|(validity, s)| {
             (matches!(validity, Validity::Valid(_)), s.certificate.not_after, s.certificate.fingerprint)
         });

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::window::{Fallback, Window};
-use super::{Between, Level, Report, Tally, Times, Top, Workloads};
+use super::{Around, Between, Level, Report, Tally, Times, Top, Workloads};
 use crate::model::{BootNs, Handshake, SECURITIES, Security, Tls};
 use crate::world::rows::{EdgeId, EdgeRow};
 
@@ -15,17 +15,21 @@ pub struct PlaintextRow {
     pub edge: Between,
     /// How many, and when last.
     pub tally: Tally,
+    /// What is around the newest.
+    pub around: Around,
     /// What was observed of the newest; nothing where none is at hand.
     pub why: Box<str>,
 }
 
 /// One verdict's share of an edge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusTally {
     /// Which verdict.
     pub status: Security,
     /// How many, and when last.
     pub tally: Tally,
+    /// What is around the newest.
+    pub around: Around,
 }
 
 /// An edge whose connections are not protected alike.
@@ -115,6 +119,8 @@ pub(super) struct Edges(BTreeMap<EdgeId, Seen>);
 struct Seen {
     window: Option<Window>,
     statuses: [Tally; 8],
+    /// Of the newest connection of each verdict.
+    around: [(BootNs, Around); 8],
     /// The newest connection whose protection is known; the worse of two that began together.
     newest: Option<(BootNs, Reverse<Level>)>,
     levels: [Tally; 4],
@@ -137,6 +143,13 @@ impl Edges {
     pub(super) fn add(&mut self, id: EdgeId, tls: &Tls, at: Times, weaknesses: &[&'static str]) {
         let seen = self.0.entry(id).or_default();
         seen.statuses[tls.status.index()].add(at);
+        let around = &mut seen.around[tls.status.index()];
+        if at.opened >= around.0 {
+            let newest = (at.opened, Around::of(tls));
+            if newest > *around {
+                *around = newest;
+            }
+        }
         if let Some(level) = Level::of(tls.status, tls.inherits) {
             seen.levels[level as usize].add(at);
             seen.newest = seen.newest.max(Some((at.opened, Reverse(level))));
@@ -176,6 +189,7 @@ impl Edges {
                 }
             }
             let (current, tally) = (seen.tally(Security::Failed).count > 0, seen.tally(Security::Plaintext));
+            let around = seen.around[Security::Plaintext.index()].1.clone();
             failed.extend(seen.failed.into_iter().map(|(why, tally)| {
                 let edge = edge.clone();
                 FailedRow { edge, why, tally, current }
@@ -187,7 +201,7 @@ impl Edges {
                 weak.push(WeakRow { edge, tally: seen.weak, weaknesses, version, cipher });
             }
             if tally.count > 0 {
-                plaintext.push(PlaintextRow { edge, tally, why: seen.plaintext_why.1 });
+                plaintext.push(PlaintextRow { edge, tally, around, why: seen.plaintext_why.1 });
             }
         }
         // Sorting is stable: edges come in their order.
@@ -211,10 +225,17 @@ impl MixedRow {
 }
 
 impl Seen {
-    /// How many the window counts, else how many there are.
+    /// How many the window counts, else how many there are. What the window saw of them counts for
+    /// when, too.
     fn tally(&self, status: Security) -> Tally {
-        let tally = self.statuses[status.index()];
-        Tally { count: self.window.as_ref().map_or(tally.count, |w| w.counts[status.index()]), ..tally }
+        let mut tally = self.statuses[status.index()];
+        let Some(window) = &self.window else { return tally };
+        tally.count = window.counts[status.index()];
+        if let Some(during) = window.during[status.index()] {
+            tally.begun(during.first, during.from_its_start);
+            tally.seen = tally.seen.max(during.last);
+        }
+        tally
     }
 
     /// `None` where all that is known is protected alike.
@@ -232,7 +253,10 @@ impl Seen {
             return None;
         }
         let (was, protected_until) = fallback.map(|f| (f.was, f.until)).or(protected)?;
-        let statuses = SECURITIES.into_iter().map(|s| StatusTally { status: s, tally: self.tally(s) });
+        let statuses = SECURITIES.into_iter().map(|status| {
+            let around = self.around[status.index()].1.clone();
+            StatusTally { status, tally: self.tally(status), around }
+        });
         Some(MixedRow {
             edge: edge.clone(),
             statuses: statuses.filter(|s| s.tally.count > 0).collect(),

@@ -9,6 +9,7 @@
 //! the report speaks of those: what they count is told by their counts, what connections said (why,
 //! when, certificates) by those that are at hand.
 
+mod around;
 mod certificates;
 mod edges;
 mod readiness;
@@ -16,6 +17,7 @@ mod readiness;
 mod tests;
 #[cfg(test)]
 mod tests_window;
+mod unlooked;
 mod window;
 
 use std::collections::{BTreeMap, HashMap};
@@ -29,9 +31,19 @@ use certificates::Certificates;
 use edges::Edges;
 use readiness::Servers;
 
+pub use around::Around;
 pub use certificates::{CertificateRow, Holder};
 pub use edges::{FailedRow, FailedWhy, MixedRow, PlaintextRow, StatusTally, UnexplainedRow, WeakRow};
 pub use readiness::{ClientRow, READY, Ready, ServerRow};
+pub use unlooked::UnlookedRow;
+
+/// What mutual TLS means here.
+pub const MTLS: &str = "the client presented a certificate and the server continued; trust is the server's \
+                        decision and not visible";
+/// Why certificates are missing.
+pub const HIDDEN: &str = "TLS 1.3 hides them on the wire";
+/// What can be done about it.
+pub const READ_HIDDEN: &str = "--tls-identities reads them where processes have them";
 
 /// Why a connection that nobody looked at is unknown.
 pub const NOBODY_LOOKED: &str = "nobody looked at what it says";
@@ -103,11 +115,15 @@ pub struct Between {
     pub server: Workload,
 }
 
-/// How many, and when last.
+/// How many, since when, and when last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Connections.
     pub count: u64,
+    /// When one was first seen, of those that are at hand or in the window; 0 = not known.
+    pub first: BootNs,
+    /// Some were there before that: it was when webb, or the window, began.
+    pub before: bool,
     /// When the newest began; 0 = not known.
     pub opened: BootNs,
     /// Whether one is open.
@@ -119,9 +135,20 @@ pub struct Tally {
 impl Tally {
     fn add(&mut self, at: Times) {
         self.count += 1;
+        self.begun(at.opened, at.adopted);
         self.open |= at.open;
         self.opened = self.opened.max(at.opened);
         self.seen = self.seen.max(at.seen);
+    }
+
+    /// One was there at `first`, and perhaps `before`.
+    fn begun(&mut self, first: BootNs, before: bool) {
+        let Some(at) = first.known() else { return };
+        match self.first.known() {
+            Some(known) if known < at => {}
+            Some(known) if known == at => self.before |= before,
+            _ => (self.first, self.before) = (first, before),
+        }
     }
 }
 
@@ -129,6 +156,7 @@ impl Tally {
 #[derive(Clone, Copy, Debug)]
 struct Times {
     open: bool,
+    adopted: bool,
     opened: BootNs,
     seen: BootNs,
 }
@@ -137,7 +165,7 @@ impl Times {
     fn of(c: &Connection, now: BootNs) -> Self {
         let open = !c.state.is_over();
         let seen = if open { now } else { c.closed().known().unwrap_or(c.changed) };
-        Times { open, opened: c.opened(), seen }
+        Times { open, adopted: c.adopted(), opened: c.opened(), seen }
     }
 }
 
@@ -194,14 +222,16 @@ pub struct Report {
     pub silent: u64,
     /// Edges of the window that were looked at.
     pub looked: usize,
-    /// Edges of the window that carry TCP and were not looked at.
-    pub unlooked: usize,
+    /// Edges of the window that carry TCP and were not looked at, in their order.
+    pub unlooked: Top<UnlookedRow>,
     /// Edges with plaintext connections, most connections first.
     pub plaintext: Top<PlaintextRow>,
     /// Edges whose connections are not protected alike: those that fell back to plaintext first.
     pub mixed: Top<MixedRow>,
     /// Certificates: those that are not valid first, then by their end.
     pub certificates: Top<CertificateRow>,
+    /// Handshakes of TLS 1.3, of those at hand, of which no certificate could be read.
+    pub hidden: u64,
     /// Edges with weak parameters, most connections first.
     pub weak: Top<WeakRow>,
     /// Handshakes that failed, by edge and reason, most first.
@@ -222,8 +252,9 @@ impl Report {
         let mut report = Report::default();
         let (mut edges, mut servers) = (Edges::default(), Servers::default());
         let (mut certificates, mut unknown) = (Certificates::default(), Unknown::default());
+        let mut unlooked = Vec::new();
         for row in given.window.unwrap_or_default() {
-            report.look(row);
+            report.look(row, &mut unlooked);
             edges.count(row, given.now);
             servers.count(row);
         }
@@ -254,6 +285,8 @@ impl Report {
             }
         }
         edges.into_report(&mut report, &workloads, given.limit);
+        report.unlooked = Top::new(unlooked, given.limit);
+        report.hidden = certificates.hidden;
         report.certificates = certificates.rows(&workloads, given);
         report.unknown = unknown.rows(&workloads, given);
         report.readiness = servers.rows(&workloads, given.limit);
@@ -261,15 +294,26 @@ impl Report {
     }
 
     /// Adds an edge of the window to what is told of all.
-    fn look(&mut self, row: &EdgeRow) {
+    fn look(&mut self, row: &EdgeRow, unlooked: &mut Vec<UnlookedRow>) {
         match row.secured() {
             Some(counts) => {
                 self.looked += 1;
                 let shares = self.shares.iter_mut().zip(counts);
                 shares.for_each(|(share, n)| *share = share.saturating_add(n));
             }
-            None if row.id.transport == Transport::Tcp && !row.is_idle() => self.unlooked += 1,
-            None => {}
+            None => unlooked.extend(UnlookedRow::of(row)),
+        }
+    }
+
+    /// Keeps what an earlier report of the same edges knew of the beginning of plaintext: connections
+    /// and seconds that told it are not at hand for ever.
+    pub fn keep_beginnings(&mut self, earlier: &Report) {
+        let known: BTreeMap<&EdgeId, &Tally> =
+            earlier.plaintext.rows.iter().map(|r| (&r.edge.id, &r.tally)).collect();
+        for row in &mut self.plaintext.rows {
+            if let Some(tally) = known.get(&row.edge.id) {
+                row.tally.begun(tally.first, tally.before);
+            }
         }
     }
 

@@ -1,10 +1,13 @@
 //! Who would break if a server required client certificates.
+//!
+//! Far servers are left out: what they require is not for this side to decide, and of their clients
+//! only those of this side are seen. Of a capture nothing tells near from far: there all are told.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Tally, Times, Top, Workloads};
-use crate::model::{BootNs, ClientCert, Inherits, SECURITIES, Security, Tls, Tunnel};
+use crate::model::{BootNs, ClientCert, Inherits, NameKind, SECURITIES, Security, Tls, Tunnel};
 use crate::world::names::{Workload, WorkloadId};
 use crate::world::rows::{EdgeId, EdgeRow};
 
@@ -64,6 +67,7 @@ impl ClientRow {
         let mut all = Tally::default();
         for t in [&self.declined, &self.not_asked, &self.plaintext] {
             all.count = all.count.saturating_add(t.count);
+            all.begun(t.first, t.before);
             all.open |= t.open;
             all.opened = all.opened.max(t.opened);
             all.seen = all.seen.max(t.seen);
@@ -141,7 +145,11 @@ impl Servers {
     }
 
     pub(super) fn rows(self, workloads: &Workloads, limit: usize) -> Top<ServerRow> {
-        let speaking = self.0.into_iter().filter(|(_, seen)| seen.speaks_tls);
+        let is_far = |server: &WorkloadId, seen: &Seen| {
+            by_address(server) && seen.clients.keys().any(|client| !by_address(client))
+        };
+        let all = self.0.into_iter();
+        let speaking = all.filter(|((server, _), seen)| seen.speaks_tls && !is_far(server, seen));
         let mut rows: Vec<ServerRow> = speaking
             .map(|((server, port), seen)| {
                 let mut clients: Vec<ClientRow> =
@@ -161,6 +169,11 @@ impl Servers {
         rows.sort_by_key(|r| (Reverse(r.breaks), Reverse(r.not_asked)));
         Top::new(rows, limit)
     }
+}
+
+/// Known by its address only, or by a name that was asked for.
+fn by_address(workload: &WorkloadId) -> bool {
+    matches!(workload.kind, NameKind::Address | NameKind::Dns | NameKind::Folded)
 }
 
 /// Verdicts after which TLS is spoken.

@@ -15,13 +15,17 @@ pub(super) const S: u64 = 1_000_000_000;
 pub(super) const NOW: BootNs = BootNs(1000 * S);
 const DAY: i64 = 86_400;
 
-/// Entities n and n + 100 have one name, known in two ways.
+/// Entities n and n + 100 have one name, known in two ways; from 200 on there are addresses only.
 pub(super) fn names() -> NameTable {
     let mut names = NameTable::default();
     for n in 0..200u64 {
         let name = format!("w{}", n % 100).into();
         let source = format!("source {}", n / 100).into();
         names.learn(&Name { entity: EntityId(n), name, kind: NameKind::Unit, source, from: BootNs(1) });
+    }
+    for n in 200..210u64 {
+        let (name, source) = (format!("192.0.2.{n}").into(), "address".into());
+        names.learn(&Name { entity: EntityId(n), name, kind: NameKind::Address, source, from: BootNs(1) });
     }
     names
 }
@@ -138,7 +142,17 @@ fn plaintext_inside_of_a_tunnel_is_not_plaintext() {
 #[test]
 fn what_is_open_was_seen_now() {
     let r = report(&[connection(1, 2, 10, 0, plaintext()), connection(1, 2, 20, 30, plaintext())], 9);
-    assert_eq!(r.plaintext.rows[0].tally, Tally { count: 2, open: true, opened: BootNs(20 * S), seen: NOW });
+    assert_eq!(
+        r.plaintext.rows[0].tally,
+        Tally {
+            count: 2,
+            first: BootNs(10 * S),
+            before: false,
+            open: true,
+            opened: BootNs(20 * S),
+            seen: NOW
+        }
+    );
 }
 
 #[test]
@@ -180,6 +194,62 @@ fn requiring_certificates_breaks_those_without() {
     assert_eq!(clients, want);
     assert_eq!(server.clients.rows[0].without().seen, BootNs(6 * S));
     assert_eq!((server.clients.rows[5].presented.count, server.clients.rows[5].without().count), (2, 0));
+}
+
+/// What a far server requires is not for this side to decide; in a capture nobody is near.
+#[test]
+fn far_servers_are_not_judged_but_where_all_is_far() {
+    let of = |pairs: &[(u64, u64)]| {
+        let one = |(c, s): &(u64, u64)| connection(*c, *s, 1, 2, tls(Security::Tls, ClientCert::NotAsked));
+        report(&pairs.iter().map(one).collect::<Vec<_>>(), 9).readiness
+    };
+    assert!(of(&[(1, 201)]).is_empty(), "a far server of a client here");
+    assert!(of(&[(1, 201), (202, 201)]).is_empty());
+    assert_eq!(of(&[(202, 1)]).total(), 1, "a server here of a far client");
+    assert_eq!(of(&[(202, 201)]).total(), 1, "a capture");
+}
+
+#[test]
+fn handshakes_that_hide_their_certificates_are_counted() {
+    let with = |version, change: fn(&mut Tls)| {
+        let mut tls = Tls { version: Some(version), ..mtls().unwrap() };
+        change(&mut tls);
+        connection(1, 9, 1, 2, Some(tls))
+    };
+    let r = report(
+        &[
+            with(0x0304, |_| {}),
+            with(0x0304, |t| t.client = Some(Box::default())),
+            with(0x0304, |t| t.resumed = Some(crate::model::Resumption::Psk)),
+            with(0x0304, |t| t.status = Security::Failed),
+            with(0x0303, |_| {}),
+        ],
+        9,
+    );
+    assert_eq!((r.hidden, r.certificates.total()), (1, 1));
+}
+
+#[test]
+fn what_is_around_the_newest_is_told() {
+    let tunnel = |opened, tunnel, inside| {
+        let tls = tls(Security::Tunnel, ClientCert::Unknown).unwrap();
+        let tls = Tls { tunnel: Some(tunnel), inside: Some(inside), ..tls };
+        connection(1, 9, opened, opened + 1, Some(tls))
+    };
+    let smtp = Tls { after: Some("SMTP".into()), ..plaintext().unwrap() };
+    let all = [
+        tunnel(1, Tunnel::Ipsec, Security::Unknown),
+        tunnel(5, Tunnel::Wireguard, Security::Plaintext),
+        connection(1, 9, 3, 4, Some(smtp)),
+    ];
+    let r = report(&all, 9);
+    let said: Vec<_> = r.mixed.rows[0].statuses.iter().map(|s| (s.status, s.around.to_string())).collect();
+    let want = [
+        (Security::Plaintext, "after SMTP".to_owned()),
+        (Security::Tunnel, "wireguard, plaintext inside".to_owned()),
+    ];
+    assert_eq!(said, want);
+    assert_eq!(r.plaintext.rows[0].around.to_string(), "after SMTP");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn the_window_counts_and_what_is_at_hand_explains() {
         connection(3, 9, 1, 2, tls(Failed, ClientCert::Unknown)),
     ];
     let r = report(&window, &at_hand);
-    assert_eq!((r.looked, r.unlooked, r.connections(), r.silent), (2, 1, 105, 0));
+    assert_eq!((r.looked, r.unlooked.total(), r.connections(), r.silent), (2, 1, 105, 0));
     assert_eq!((r.share(Plaintext), r.share(Mtls)), (40, 60));
     let row = &r.plaintext.rows[0];
     assert_eq!((r.plaintext.total(), row.tally.count, row.tally.seen), (1, 40, BootNs(2 * S)));
@@ -76,6 +76,45 @@ fn the_window_counts_and_what_is_at_hand_explains() {
     let r = report(&window, &at_hand);
     assert_eq!((r.failed.rows[0].tally.count, r.failed.rows[0].current), (1, true));
     assert!(r.unexplained.rows.iter().all(|u| u.status == Unknown), "{:?}", r.unexplained);
+}
+
+#[test]
+fn edges_that_nobody_looked_at_are_named_with_the_reason() {
+    let mut said = edge(1, 9, &[], &[&[]]);
+    said.by_client.as_mut().unwrap().bytes_to_server = 7;
+    let mut refused = edge(2, 9, &[], &[&[]]);
+    refused.by_client.as_mut().unwrap().outcomes[crate::model::Outcome::Refused.index()] = 3;
+    let mut datagrams = edge(4, 9, &[], &[&[]]);
+    datagrams.id.transport = Transport::Udp;
+    let window = [said, refused, edge(3, 9, &[], &[&[]]), datagrams, edge(5, 9, &[], &[])];
+    let r = report(&window, &[]);
+    let told: Vec<_> = r.unlooked.rows.iter().map(|u| (&*u.edge.client.id.name, &*u.why)).collect();
+    let want = [("w1", NOBODY_LOOKED), ("w2", "nothing was said: refused"), ("w3", "nothing was said")];
+    assert_eq!(told, want);
+}
+
+/// From the seconds of the window, and from what is at hand; and it does not move when that goes.
+#[test]
+fn plaintext_is_since_its_first_connection_or_second() {
+    let (p, m): (&[_], &[_]) = (&[Security::Plaintext], &[Security::Mtls]);
+    let of = |trend: &[&[Security]], at_hand: &[Connection]| {
+        let counts = [(Security::Plaintext, 3), (Security::Mtls, 3)];
+        report(&[edge(1, 9, &counts, trend)], at_hand)
+    };
+    let tally = |r: &Report| r.plaintext.rows[0].tally;
+    let ago = |seconds: u64| BootNs(NOW.0 - seconds * S);
+    let r = of(&[m, p, p, m], &[]);
+    assert_eq!((tally(&r).first, tally(&r).before, tally(&r).seen), (ago(3), false, ago(1)));
+    let r = of(&[p, p, m, m], &[]);
+    assert_eq!((tally(&r).first, tally(&r).before, tally(&r).seen), (ago(4), true, ago(2)));
+    let mut at_hand = [connection(1, 9, 100, 101, plaintext())];
+    let r = of(&[p, p, m, m], &at_hand);
+    assert_eq!((tally(&r).first, tally(&r).before), (BootNs(100 * S), false));
+    let mut later = of(&[m, p, m, m], &[]);
+    later.keep_beginnings(&r);
+    assert_eq!((tally(&later).first, tally(&later).before), (BootNs(100 * S), false));
+    at_hand[0].client.end.as_mut().unwrap().adopted = true;
+    assert!(tally(&of(&[m, p], &at_hand)).before, "it is older than webb");
 }
 
 #[test]

@@ -13,8 +13,19 @@ const SECOND_NS: u64 = 1_000_000_000;
 pub(super) struct Window {
     /// Its connections by verdict; none where nobody looked.
     pub counts: [u64; 8],
+    /// In which of its seconds they were there.
+    pub during: [Option<During>; 8],
     /// Whether it was better protected before.
     pub fallback: Option<Fallback>,
+}
+
+/// From the first second to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct During {
+    pub first: BootNs,
+    pub last: BootNs,
+    /// The first is the window's first: there may have been some before.
+    pub from_its_start: bool,
 }
 
 /// Protected less than before.
@@ -28,8 +39,12 @@ pub(super) struct Fallback {
 impl Window {
     pub(super) fn of(row: &EdgeRow, now: BootNs) -> Self {
         match row.secured() {
-            Some(counts) => Window { counts, fallback: fallback(&row.trend, now) },
-            None => Window { counts: [0; 8], fallback: None },
+            Some(counts) => Window {
+                counts,
+                during: SECURITIES.map(|s| during(&row.trend, s, now)),
+                fallback: fallback(&row.trend, now),
+            },
+            None => Window { counts: [0; 8], during: [None; 8], fallback: None },
         }
     }
 
@@ -44,6 +59,15 @@ impl Window {
         }
         levels
     }
+}
+
+/// Of seconds, the oldest first, of which the last ends now.
+fn during(trend: &[Point], security: Security, now: BootNs) -> Option<During> {
+    let there = |p: &Point| p.secured & 1 << security.index() != 0;
+    let (first, last) = (trend.iter().position(there)?, trend.iter().rposition(there)?);
+    let ago = |seconds: usize| BootNs(now.0.saturating_sub(seconds as u64 * SECOND_NS));
+    let (begin, end) = (trend.len() - first, trend.len() - last - 1);
+    Some(During { first: ago(begin), last: ago(end), from_its_start: first == 0 })
 }
 
 /// What a second's connections were protected by at best. Resumed sessions, failures and what is not
