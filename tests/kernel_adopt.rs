@@ -100,6 +100,7 @@ fn both_ends_with_owners_roles_and_a_baseline() {
                 bytes_to_client: bytes.1,
                 srtt_us: n.srtt_us.clone(),
                 asked: n.asked.clone(),
+                secured: n.secured.clone(),
                 ..Counters::default()
             };
             expected.outcomes[said.0.unwrap().index()] = 1;
@@ -114,7 +115,7 @@ fn both_ends_with_owners_roles_and_a_baseline() {
         (0, 0, 6)
     );
     assert_eq!(status.ends.unknown.closed, 6);
-    assert_eq!(status.loss.total(), 0);
+    assert_eq!(status.loss.total(), 0, "{:?}", status.loss);
 }
 
 #[test]
