@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::look::{both, counted, counted_outcomes, outcomes, owner, the, to};
 use common::net::{Netns, wire};
 use common::puppet::{Puppet, endpoint, local};
-use common::{Cgroup, Workload, connections, needs_root, settled, traffic, until, until_for, watch};
+use common::{Cgroup, Workload, connections, lost, needs_root, settled, traffic, until, until_for, watch};
 use webb::model::Outcome::{AbortedByClient, AbortedByServer, Clean, GivenUp, ResetByClient};
 use webb::model::{ConnectionState, Counters, Hist, OwnerEvidence, Role, RoleEvidence, View};
 use webb::source::ebpf::{EbpfOptions, EbpfSource, STATE_RING_BYTES, ScopeRoot, WalkKind, sample_ring_bytes};
@@ -358,5 +358,5 @@ fn twenty_thousand_sockets() {
             (10_000, 10_000, 3_210_000, 12_340_000)
         );
     }
-    assert_eq!(status.loss.total(), 0);
+    assert_eq!(lost(&status), []);
 }

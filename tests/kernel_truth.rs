@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Cgroup, Workload, connections, needs_root, settled, traffic, watch, watch_with};
+use common::{Cgroup, Workload, connections, lost, needs_root, settled, traffic, watch, watch_with};
 use webb::model::{ConnectionState, Outcome, View};
 
 #[test]
@@ -22,7 +22,7 @@ fn twenty_thousand_connections_to_the_byte() {
     }
     let n = status.connections;
     assert_eq!((n.opened, n.established, n.closed, n.failed, n.live), (20_000, 20_000, 20_000, 0, 0));
-    assert_eq!(status.loss.total(), 0, "{:?}", status.loss);
+    assert_eq!(lost(&status), []);
     assert_eq!(status.state_produced, status.state_seen);
 
     let list = connections(&agent);

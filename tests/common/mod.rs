@@ -172,6 +172,13 @@ impl Drop for Workload {
     }
 }
 
+/// What was lost of connections themselves. In a storm that an agent without optimisation watches beside
+/// other tests, some of what was said may be: that is counted, and no question of these tests.
+pub fn lost(status: &Status) -> Vec<LossKind> {
+    let rows = status.loss.0.iter().filter(|r| r.count > 0 && r.kind != LossKind::Exchange);
+    rows.map(|r| r.kind).collect()
+}
+
 /// An agent that watches the given cgroups.
 pub fn watch(scopes: &[&Cgroup]) -> Agent {
     watch_with(scopes, None)

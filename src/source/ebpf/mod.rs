@@ -82,8 +82,8 @@ const MODE_OFF: u32 = 2;
 
 /// Holds 0.25 s of 20,000 exchanges/s with both ends in scope.
 pub const PAYLOAD_RING_BYTES: u32 = 4 << 20;
-/// Turns and how connections begin: 0.1 s of 10,000 connections/s.
-pub const BEGINNINGS_RING_BYTES: u32 = 1 << 20;
+/// Turns and how connections begin: 0.2 s of 10,000 connections/s.
+pub const BEGINNINGS_RING_BYTES: u32 = 2 << 20;
 /// Holds 0.3 s of 17,000 connections/s.
 pub const STATE_RING_BYTES: u32 = 4 << 20;
 /// Bytes of the ring of samples for so many open sockets: a first walk describes every socket in full,
