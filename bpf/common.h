@@ -46,6 +46,8 @@ struct webb_sock {
 	__u8 hello;   /* TLS began */
 	__u8 route;   /* enum webb_route, as it was told last */
 	__u8 attempt_addr[16];
+	__u16 step;   /* states before and after its last change */
+	__u8 pad[6];
 	struct webb_way way[2]; /* sent, received */
 	__u64 asked;		/* last byte asked of the answer that goes on */
 	__u32 answered;		/* count of way[asking] that was answered */

@@ -139,9 +139,24 @@ static __always_inline void ended(struct sock *sk, struct webb_sock *s, struct w
 	s->opened = 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(webb_state, struct sock *sk, int old, int new)
+static __always_inline void opened(struct sock *sk, struct webb_counts *n, __u16 step, int new)
 {
+	struct webb_sock *s = bpf_sk_storage_get(&socks, sk, 0, 0);
+
+	if (s && s->step == step)
+		return;
+	if (new == TCP_SYN_RECV)
+		opened_by_peer(sk, n);
+	else
+		opened_by_current(sk, n, new == TCP_LISTEN);
+	s = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (s)
+		s->step = step;
+}
+
+static __always_inline int changed(struct sock *sk, int old, int new)
+{
+	__u16 step = old << 8 | new;
 	struct webb_counts *n;
 	struct webb_config *c;
 	struct webb_sock *s;
@@ -151,17 +166,14 @@ int BPF_PROG(webb_state, struct sock *sk, int old, int new)
 	n = get_counts();
 	if (!n)
 		return 0;
-	if (new == TCP_SYN_SENT || new == TCP_LISTEN) {
-		opened_by_current(sk, n, new == TCP_LISTEN);
-		return 0;
-	}
-	if (new == TCP_SYN_RECV && old == TCP_LISTEN) {
-		opened_by_peer(sk, n);
+	if (new == TCP_SYN_SENT || new == TCP_LISTEN || (new == TCP_SYN_RECV && old == TCP_LISTEN)) {
+		opened(sk, n, step, new);
 		return 0;
 	}
 	s = bpf_sk_storage_get(&socks, sk, 0, 0);
-	if (!s || (!s->opened && !(s->flags & WEBB_F_ADOPTED)))
+	if (!s || s->step == step || (!s->opened && !(s->flags & WEBB_F_ADOPTED)))
 		return 0;
+	s->step = step;
 	/* A child gets its own cookie only after LISTEN->SYN_RECV; on 6.12 it has its listener's there. */
 	if (old == TCP_SYN_RECV && s->role == WEBB_SERVER)
 		s->cookie = bpf_get_socket_cookie(sk);
@@ -188,4 +200,21 @@ int BPF_PROG(webb_state, struct sock *sk, int old, int new)
 		break;
 	}
 	return 0;
+}
+
+/*
+ * The kernel runs a program of this kind not at all where it would interrupt itself: while it runs for a
+ * task, a softirq on the same processor may change another socket's state. So there are two, of which each
+ * change reaches at least one; what the first one took, the second leaves alone.
+ */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(webb_state, struct sock *sk, int old, int new)
+{
+	return changed(sk, old, new);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(webb_state_too, struct sock *sk, int old, int new)
+{
+	return changed(sk, old, new);
 }

@@ -14,6 +14,8 @@ use crate::track::{Fact, Observation};
 
 /// Records of one drain: bounds how long the table works before it publishes.
 const BATCH: usize = 8192;
+/// Of what is said, before the other ring is looked at again.
+const SAID_BATCH: usize = 512;
 /// Without events the rings are looked at this often.
 const TICK: Duration = Duration::from_millis(50);
 /// And this often while a walk fills the ring of samples.
@@ -111,8 +113,13 @@ impl Kernel {
     pub(super) fn poll(&mut self, now: BootNs, slice_end: BootNs, mut each: impl FnMut(Observation<'_>)) {
         self.ebpf.wait(if self.walker.is_running() { WALK_TICK } else { TICK });
         self.probe_libraries();
-        self.ebpf.drain_state(BATCH, &mut each);
-        self.ebpf.drain_payload(BATCH, &mut each);
+        // What is said is much, and may wait: openings and closings must not be lost for it.
+        for _ in 0..BATCH / SAID_BATCH {
+            self.ebpf.drain_state(BATCH, &mut each);
+            if self.ebpf.drain_payload(SAID_BATCH, &mut each) < SAID_BATCH {
+                break;
+            }
+        }
         if self.walker.is_running() {
             self.ebpf.drain_samples(BATCH, &mut each);
             if let Some(done) = self.walker.finished() {
@@ -125,8 +132,9 @@ impl Kernel {
 
     /// Reads the rings of opening and closing records and of what was said until they are empty.
     pub(super) fn drain(&mut self, mut each: impl FnMut(Observation<'_>)) {
-        while self.ebpf.drain_state(BATCH, &mut each) == BATCH {}
-        while self.ebpf.drain_payload(BATCH, &mut each) == BATCH {}
+        while self.ebpf.drain_state(BATCH, &mut each) == BATCH
+            || self.ebpf.drain_payload(SAID_BATCH, &mut each) == SAID_BATCH
+        {}
     }
 
     fn start_due_walk(&mut self, now: BootNs, slice_end: BootNs, each: &mut impl FnMut(Observation<'_>)) {
@@ -164,9 +172,8 @@ impl Kernel {
             }
             WalkKind::Sockets => {
                 // The closings that came while it ran are read after its last record.
-                drain_all(|n| self.ebpf.drain_samples(n, &mut *each));
-                drain_all(|n| self.ebpf.drain_state(n, &mut *each));
-                drain_all(|n| self.ebpf.drain_payload(n, &mut *each));
+                while self.ebpf.drain_samples(BATCH, &mut *each) == BATCH {}
+                self.drain(&mut *each);
                 let complete = done.ok && self.ebpf.counts().sample_lost == self.sample_lost_before;
                 each(Observation::Fact(Fact::WalkEnded { at: now, complete }));
                 self.last_walk = (done.took, self.ebpf.sockets_met - self.met_before);
@@ -258,10 +265,6 @@ fn sockets_in_use() -> u64 {
             line.split(' ').next()?.parse::<u64>().ok()
         })
         .sum()
-}
-
-fn drain_all(mut drain: impl FnMut(usize) -> usize) {
-    while drain(BATCH) == BATCH {}
 }
 
 /// In the last tenth of the slice.

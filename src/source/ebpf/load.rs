@@ -58,7 +58,10 @@ pub(super) fn load(options: &EbpfOptions, first: Config) -> Result<Loaded, EbpfE
     config.set(0, first, 0).map_err(|e| EbpfError::Object(e.to_string()))?;
     let mut hooks = Vec::new();
 
-    hooks.push(ladder::STATE.row(trace_point(&mut ebpf, "webb_state", "inet_sock_set_state", &btf)));
+    // Two, because neither interrupts itself: see bpf/state.bpf.c.
+    let states = ["webb_state", "webb_state_too"];
+    let attached = states.iter().try_for_each(|p| trace_point(&mut ebpf, p, "inet_sock_set_state", &btf));
+    hooks.push(ladder::STATE.row(attached));
     let socks = match ebpf.map("socks") {
         Some(Map::SkStorage(data)) => {
             data.fd().as_fd().try_clone_to_owned().map_err(|e| EbpfError::Object(e.to_string()))?
