@@ -34,7 +34,14 @@ fn twenty_thousand_connections_to_the_byte() {
         assert_eq!(c.outcome, Some(Outcome::Clean));
         assert_eq!(c.state, ConnectionState::Closed);
     }
-    // The edges say the same, each view for itself.
+    // The edges say the same, each view for itself, when the last of it is sealed.
+    until("every closing is sealed", || {
+        let totals = &agent.store().snapshot().totals;
+        let closed = |view: fn(&webb::model::EdgeSlice) -> &Option<webb::model::Counters>| {
+            totals.edges.iter().filter_map(|e| view(e).as_ref()).map(|c| c.closed).sum::<u64>()
+        };
+        (closed(|e| &e.by_client) >= 20_000 && closed(|e| &e.by_server) >= 20_000).then_some(())
+    });
     let totals = &agent.store().snapshot().totals;
     for view in [View::Client, View::Server] {
         let of = |e: &webb::model::EdgeSlice| match view {
