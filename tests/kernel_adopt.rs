@@ -351,6 +351,9 @@ fn twenty_thousand_sockets() {
     let n = status.connections;
     assert_eq!((n.adopted, n.opened, n.closed, n.live), (10_000, 0, 10_000, 0));
     assert_eq!((status.ends.unknown.adopted, status.ends.unknown.closed), (20_000, 20_000));
+    until("every closing is sealed", || {
+        [View::Client, View::Server].iter().all(|v| counted(&agent, at, *v).closed == 10_000).then_some(())
+    });
     for view in [View::Client, View::Server] {
         let n = counted(&agent, at, view);
         assert_eq!(
