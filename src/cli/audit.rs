@@ -32,7 +32,7 @@ async fn audit(node: &Node, global: &Global, args: &AuditArgs) -> Result<Audit, 
     node.ready(0).await?;
     if args.wait > 0 {
         let stop = super::stop_signal()?;
-        // Whoever has seen enough gets the report of that.
+        // The time that was asked for with --wait; whoever has seen enough gets the report of that.
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(args.wait)) => {}
             () = stop => {}
